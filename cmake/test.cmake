@@ -1,0 +1,13 @@
+# confab_add_test(name SOURCES … LINK …): one cmocka executable, one ctest of the same name.
+function(confab_add_test name)
+    cmake_parse_arguments(T "" "" "SOURCES;LINK;LABELS" ${ARGN})
+    add_executable(${name} ${T_SOURCES})
+    target_link_libraries(${name} PRIVATE ${T_LINK} confab_options PkgConfig::CMOCKA)
+    add_test(NAME ${name} COMMAND ${name})
+    if(T_LABELS)
+        set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}")
+    endif()
+endfunction()
+if(CONFAB_TESTS)
+    pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+endif()
