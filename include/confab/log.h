@@ -17,7 +17,11 @@ struct log_field {
     int64_t num;
 };
 
-#define LOG_STR(k, v) ((struct log_field){.key = (k), .str = (v) ? (v) : ""})
+static inline struct log_field log_field_str(const char *key, const char *value)
+{
+    return (struct log_field){.key = key, .str = value ? value : ""};
+}
+#define LOG_STR(k, v) (log_field_str((k), (v)))
 #define LOG_INT(k, v) ((struct log_field){.key = (k), .num = (int64_t)(v)})
 
 /* `what` is a sentence fragment in plain words, a literal. Strings are escaped; control characters cannot forge a line. */

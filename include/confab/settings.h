@@ -49,7 +49,7 @@ struct settings {
 };
 
 /* Fills *out from defaults, then the file named by CONFAB_CONFIG (lines `CONFAB_NAME=value`, # comments), then the environment.
- * On failure writes to *problem what was wrong, where, and what was expected. An unknown CONFAB_ variable is refused too.
+ * On failure writes to *problem what was wrong, where, and what was expected. An unknown CONFAB_ variable is logged as a warning.
  * Strings live as long as the process. Thread: main, once. */
 CONFAB_MUST_CHECK confab_err settings_load(struct settings *out, buf *problem);
 void settings_write_help(buf *out);     /* for --help */
