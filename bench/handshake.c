@@ -1,5 +1,4 @@
 /* handshake.c: see handshake.h. */
-#define _GNU_SOURCE /* memmem, asprintf */
 #include "handshake.h"
 
 #include <stdio.h>
@@ -12,8 +11,7 @@
 #define HANDSHAKE_KEY "dGhlIHNhbXBsZSBub25jZQ=="
 #define HANDSHAKE_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-bool handshake_write_request(bytes *out, const char *host, uint16_t port, const char *path, const char *token,
-                             const char *headers)
+bool handshake_write_request(bytes *out, const char *host, uint16_t port, const char *path, const char *token, const char *headers)
 {
     char *request = NULL;
     const int len = asprintf(&request,
@@ -24,8 +22,8 @@ bool handshake_write_request(bytes *out, const char *host, uint16_t port, const 
                              "Sec-WebSocket-Version: 13\r\n"
                              "Sec-WebSocket-Key: " HANDSHAKE_KEY "\r\n"
                              "%s%s%s%s\r\n",
-                             path, host, (unsigned)port, token != NULL ? "Authorization: Bearer " : "",
-                             token != NULL ? token : "", token != NULL ? "\r\n" : "", headers != NULL ? headers : "");
+                             path, host, (unsigned)port, token != NULL ? "Authorization: Bearer " : "", token != NULL ? token : "",
+                             token != NULL ? "\r\n" : "", headers != NULL ? headers : "");
     if (len < 0) {
         return false;
     }

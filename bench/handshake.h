@@ -22,8 +22,7 @@ typedef enum handshake_result {
 
 /* Appends the upgrade request to *out. token and headers may be NULL; headers are whole lines ending in CRLF.
  * Returns false when out of memory. */
-bool handshake_write_request(bytes *out, const char *host, uint16_t port, const char *path, const char *token,
-                             const char *headers);
+bool handshake_write_request(bytes *out, const char *host, uint16_t port, const char *path, const char *token, const char *headers);
 
 /* Judges the answer so far. *out_status is the HTTP status, 0 before it is known; *out_header_len is set on
  * HANDSHAKE_DONE: what follows it are frames already. */

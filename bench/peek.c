@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 /* Finds the quote that ends a string whose inside begins at `at`; NULL where there is none. */
 static const char *string_end(const char *at, const char *end)
@@ -29,10 +26,7 @@ static const char *string_end(const char *at, const char *end)
     return NULL;
 }
 
-peek_walk peek_start(const char *text, size_t len)
-{
-    return (peek_walk){.at = text, .end = text + len, .depth = 0};
-}
+peek_walk peek_start(const char *text, size_t len) { return (peek_walk){.at = text, .end = text + len, .depth = 0}; }
 
 /* Steps over brackets, commas, blanks and bare values (inside arrays) to the next string's opening quote. */
 static bool walk_to_string(peek_walk *walk)
@@ -149,10 +143,7 @@ bool peek_is_type(const char *text, size_t len, const char *type)
     return peek_string(text, len, "type", &value) && peek_equals(value, type);
 }
 
-bool peek_equals(peek_span span, const char *word)
-{
-    return strlen(word) == span.len && memcmp(span.at, word, span.len) == 0;
-}
+bool peek_equals(peek_span span, const char *word) { return strlen(word) == span.len && memcmp(span.at, word, span.len) == 0; }
 
 bool peek_parse_int(peek_span span, int64_t *out_value)
 {
@@ -183,10 +174,7 @@ static long hex4(const char *at, const char *end)
     long value = 0;
     for (int i = 0; i < 4; i++) {
         const char c = at[i];
-        const int digit = c >= '0' && c <= '9'   ? c - '0'
-                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                 : -1;
+        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
         if (digit < 0) {
             return -1;
         }

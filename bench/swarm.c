@@ -1,5 +1,4 @@
 /* swarm.c: the loop of a swarm, its time and its life cycle. See swarm.h, and swarm_internal.h for how it works. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "swarm_internal.h"
 
 #include <arpa/inet.h>
@@ -24,10 +23,7 @@ int64_t swarm_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t swarm_read_at_ns(const swarm *s)
-{
-    return s->read_at_ns;
-}
+int64_t swarm_read_at_ns(const swarm *s) { return s->read_at_ns; }
 
 bool swarm_arm(swarm *s, swarm_timer *timer, int64_t delay_ms, void (*fire)(swarm_timer *timer, void *user), void *user)
 {
@@ -36,10 +32,7 @@ bool swarm_arm(swarm *s, swarm_timer *timer, int64_t delay_ms, void (*fire)(swar
     return timer_heap_put(&s->timers, timer, swarm_now_ns() + delay_ms * 1000000);
 }
 
-void swarm_disarm(swarm *s, swarm_timer *timer)
-{
-    timer_heap_remove(&s->timers, timer);
-}
+void swarm_disarm(swarm *s, swarm_timer *timer) { timer_heap_remove(&s->timers, timer); }
 
 static void fire_timers(swarm *s)
 {
@@ -131,8 +124,8 @@ bool swarm_poll(swarm *s, int timeout_ms)
 
 static bool has_work(const swarm *s)
 {
-    return !TAILQ_EMPTY(&s->waiting) || !TAILQ_EMPTY(&s->running) || !TAILQ_EMPTY(&s->ready) ||
-           !TAILQ_EMPTY(&s->ended) || timer_heap_first(&s->timers) != NULL;
+    return !TAILQ_EMPTY(&s->waiting) || !TAILQ_EMPTY(&s->running) || !TAILQ_EMPTY(&s->ready) || !TAILQ_EMPTY(&s->ended) ||
+           timer_heap_first(&s->timers) != NULL;
 }
 
 bool swarm_run(swarm *s, int64_t timeout_ms)
@@ -152,10 +145,7 @@ bool swarm_run(swarm *s, int64_t timeout_ms)
     return s->stopping;
 }
 
-void swarm_stop(swarm *s)
-{
-    s->stopping = true;
-}
+void swarm_stop(swarm *s) { s->stopping = true; }
 
 /* xorshift64: masks need to differ, not to be secret. */
 uint32_t swarm_next_mask(swarm *s)
@@ -166,10 +156,7 @@ uint32_t swarm_next_mask(swarm *s)
     return (uint32_t)(s->random >> 32);
 }
 
-void swarm_get_stats(const swarm *s, swarm_stats *out_stats)
-{
-    *out_stats = s->stats;
-}
+void swarm_get_stats(const swarm *s, swarm_stats *out_stats) { *out_stats = s->stats; }
 
 /* ---- life cycle ---- */
 

@@ -1,5 +1,4 @@
 /* swarm_conn.c: one connection of a swarm, from the connect to the close. See swarm_internal.h. */
-#define _GNU_SOURCE /* SOCK_NONBLOCK, IP_BIND_ADDRESS_NO_PORT, strndup */
 #include "handshake.h"
 #include "swarm_internal.h"
 
@@ -62,10 +61,7 @@ void conn_end(swarm_conn *conn, swarm_end end, int sys_errno)
     conn_move_to(conn, &conn->swarm->ended);
 }
 
-void swarm_abort(swarm_conn *conn)
-{
-    conn_end(conn, SWARM_END_ABORTED, 0);
-}
+void swarm_abort(swarm_conn *conn) { conn_end(conn, SWARM_END_ABORTED, 0); }
 
 /* ---- writing ---- */
 
@@ -132,10 +128,7 @@ bool swarm_send_text(swarm_conn *conn, const char *text, size_t len)
     return true;
 }
 
-size_t swarm_queued_bytes(const swarm_conn *conn)
-{
-    return conn->out.len - conn->out_sent;
-}
+size_t swarm_queued_bytes(const swarm_conn *conn) { return conn->out.len - conn->out_sent; }
 
 static bool conn_send_close(swarm_conn *conn, uint16_t code)
 {
@@ -334,10 +327,7 @@ void conn_on_event(swarm_conn *conn, uint32_t events)
     }
 }
 
-void swarm_pause_reading(swarm_conn *conn)
-{
-    conn->paused = true;
-}
+void swarm_pause_reading(swarm_conn *conn) { conn->paused = true; }
 
 void swarm_resume_reading(swarm_conn *conn)
 {
@@ -372,13 +362,11 @@ static bool open_socket(swarm_conn *conn)
     }
     const int on = 1;
     (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* without it: slower, not wrong */
-    if (conn->receive_buffer > 0 &&
-        setsockopt(conn->fd, SOL_SOCKET, SO_RCVBUF, &conn->receive_buffer, sizeof conn->receive_buffer) != 0) {
+    if (conn->receive_buffer > 0 && setsockopt(conn->fd, SOL_SOCKET, SO_RCVBUF, &conn->receive_buffer, sizeof conn->receive_buffer) != 0) {
         return false;
     }
     const struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(conn->port), .sin_addr = s->address};
-    if (!bind_source(s, conn->fd) ||
-        (connect(conn->fd, (const struct sockaddr *)&server, sizeof server) != 0 && errno != EINPROGRESS)) {
+    if (!bind_source(s, conn->fd) || (connect(conn->fd, (const struct sockaddr *)&server, sizeof server) != 0 && errno != EINPROGRESS)) {
         return false;
     }
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = conn}};
@@ -418,22 +406,10 @@ swarm_conn *swarm_connect(swarm *s, const swarm_target *target)
     return conn;
 }
 
-bool swarm_is_open(const swarm_conn *conn)
-{
-    return conn->state == CONN_OPEN;
-}
+bool swarm_is_open(const swarm_conn *conn) { return conn->state == CONN_OPEN; }
 
-void *swarm_user(const swarm_conn *conn)
-{
-    return conn->user;
-}
+void *swarm_user(const swarm_conn *conn) { return conn->user; }
 
-void swarm_set_user(swarm_conn *conn, void *user)
-{
-    conn->user = user;
-}
+void swarm_set_user(swarm_conn *conn, void *user) { conn->user = user; }
 
-swarm *swarm_of(const swarm_conn *conn)
-{
-    return conn->swarm;
-}
+swarm *swarm_of(const swarm_conn *conn) { return conn->swarm; }

@@ -80,10 +80,7 @@ void timer_heap_remove(timer_heap *heap, swarm_timer *timer)
     sift_down(heap, last->place - 1);
 }
 
-swarm_timer *timer_heap_first(const timer_heap *heap)
-{
-    return heap->len > 0 ? heap->at[0] : NULL;
-}
+swarm_timer *timer_heap_first(const timer_heap *heap) { return heap->len > 0 ? heap->at[0] : NULL; }
 
 void timer_heap_fini(timer_heap *heap)
 {

@@ -65,14 +65,12 @@ static ws_result frame_fill(ws_reader *reader, ws_input *input, size_t want)
 static ws_result frame_resume(ws_reader *reader, ws_input *input, ws_header *out_header)
 {
     for (;;) {
-        const header_result parsed =
-            header_parse((const unsigned char *)reader->frame.at, reader->frame.len, out_header);
+        const header_result parsed = header_parse((const unsigned char *)reader->frame.at, reader->frame.len, out_header);
         if (parsed == HEADER_BAD) {
             return WS_BROKEN;
         }
         const bool short_header = parsed == HEADER_SHORT;
-        const size_t want =
-            short_header ? reader->frame.len + 1 : out_header->header_len + out_header->payload_len;
+        const size_t want = short_header ? reader->frame.len + 1 : out_header->header_len + out_header->payload_len;
         const ws_result filled = frame_fill(reader, input, want);
         if (filled != WS_MESSAGE) {
             return filled;
@@ -103,9 +101,8 @@ static ws_result frame_next(ws_reader *reader, ws_input *input, ws_header *out_h
     }
     if (parsed == HEADER_SHORT || input->len < out_header->header_len + out_header->payload_len) {
         /* The whole frame's room is reserved at once, so a large frame is not copied again and again. */
-        const bool kept =
-            (parsed == HEADER_SHORT || bytes_reserve(&reader->frame, out_header->header_len + out_header->payload_len)) &&
-            bytes_append(&reader->frame, input->at, input->len);
+        const bool kept = (parsed == HEADER_SHORT || bytes_reserve(&reader->frame, out_header->header_len + out_header->payload_len)) &&
+                          bytes_append(&reader->frame, input->at, input->len);
         input->at += input->len;
         input->len = 0;
         return kept ? WS_NEED_MORE : WS_OUT_OF_MEMORY;

@@ -20,10 +20,10 @@
 enum { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
 
 typedef struct ws_reader {
-    bytes frame;       /* the beginning of a frame whose end has not come yet */
-    bytes message;     /* the fragments of a message so far */
-    int opcode;          /* of the message in fragments; 0: none is under way */
-    bool frame_returned; /* the last message returned lies in .frame: drop it at the next call */
+    bytes frame;           /* the beginning of a frame whose end has not come yet */
+    bytes message;         /* the fragments of a message so far */
+    int opcode;            /* of the message in fragments; 0: none is under way */
+    bool frame_returned;   /* the last message returned lies in .frame: drop it at the next call */
     bool message_returned; /* the same for .message */
 } ws_reader;
 
