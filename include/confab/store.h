@@ -75,6 +75,10 @@ int64_t store_tx_now_ms(const store_tx *tx); /* one wall time per job */
  * Where (room, actor, client_id) exists already: *duplicate is true, seq and at_ms are the first one's, nothing is written. */
 CONFAB_MUST_CHECK confab_err store_event_append(store_tx *tx, struct event *inout, bool *duplicate);
 CONFAB_MUST_CHECK confab_err store_event_get(store_tx *tx, int64_t room_id, int64_t seq, arena *a, struct event *out); /* MESSAGE_NOT_FOUND */
+/* The event that (room, actor, client_id) made before: its seq and time; *seq 0 where there is none. Lets a retry be answered with the first
+ * result although the request itself would be refused by now. */
+CONFAB_MUST_CHECK confab_err store_event_find_client(store_tx *tx, int64_t room_id, int64_t actor_id, span client_id, int64_t *seq,
+                                                     int64_t *at_ms);
 /* Erases the text of a MESSAGE and of the edits that target it from the log (the rows and their seq stay). */
 CONFAB_MUST_CHECK confab_err store_event_erase(store_tx *tx, int64_t room_id, int64_t seq);
 /* Events with after < seq, ascending, at most `limit` of them and about `max_bytes` of text (at least one).
@@ -83,7 +87,8 @@ typedef bool store_event_fn(void *ctx, const struct event *e);
 CONFAB_MUST_CHECK confab_err store_events_after(store_tx *tx, int64_t room_id, int64_t after, size_t limit, size_t max_bytes,
                                                 store_event_fn *each, void *ctx);
 
-/* Messages as people see them, ascending. before/after: exclusive seq, 0 for none; with neither, the newest `limit`.
+/* Messages as people see them, ascending. before/after: exclusive seq; before 0, after -1: none (after 0: from the start).
+ * With neither, the newest `limit`.
  * Deleted ones are included as such. *more: there are further ones in the direction of paging. */
 CONFAB_MUST_CHECK confab_err store_messages_page(store_tx *tx, int64_t room_id, int64_t reader_id, int64_t before, int64_t after,
                                                  size_t limit, arena *a, struct message_view **out, size_t *n, bool *more);
