@@ -154,8 +154,8 @@ CONFAB_MUST_CHECK confab_err store_session_delete(store_tx *tx, int64_t id);
 CONFAB_MUST_CHECK confab_err store_session_delete_of_user(store_tx *tx, int64_t user_id, int64_t except_id);
 CONFAB_MUST_CHECK confab_err store_session_list(store_tx *tx, int64_t user_id, arena *a, struct session **out, size_t *n);
 
-/* Signing keys (Ed25519 seeds). The newest one that is not retired signs; all verify. */
-struct signing_key { char kid[33]; unsigned char seed[32]; int64_t created_ms; bool retired; };
+/* Signing keys (Ed25519 seeds); kid is the public key's PASERK id, "k4.pid." and 44 characters. The newest not retired signs; all verify. */
+struct signing_key { char kid[64]; unsigned char seed[32]; int64_t created_ms; bool retired; };
 CONFAB_MUST_CHECK confab_err store_key_add(store_tx *tx, const struct signing_key *in);
 CONFAB_MUST_CHECK confab_err store_key_list(store_tx *tx, arena *a, struct signing_key **out, size_t *n); /* newest first */
 
