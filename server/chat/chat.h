@@ -143,7 +143,6 @@ struct chat_request {
     struct chat_args args;
     struct chat_result result;    /* valid when job.result is OK */
     int64_t retry_after_ms;       /* with RATE_LIMITED */
-    int64_t rate_limit, rate_remaining, rate_reset_ms; /* what the operation's limit said (REST headers); rate_limit 0: none was asked */
     int64_t limit_quota, limit_remaining, limit_reset_ms; /* of the strictest rate limit asked; quota 0: none was */
     arena arena;                  /* everything the request's spans and lists point to */
     void (*reply)(struct chat_request *); /* Thread: writer, reader, or the submitter's own where refused at once. Takes the request */
