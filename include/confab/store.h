@@ -53,7 +53,8 @@ CONFAB_MUST_CHECK confab_err store_submit_read(store *s, struct store_job *job);
 CONFAB_MUST_CHECK confab_err store_write_wait(store *s, struct store_job *job);
 CONFAB_MUST_CHECK confab_err store_read_wait(store *s, struct store_job *job);
 
-/* The seam to the live hub today and to other nodes later. Set before the first job; both may be NULL.
+/* The seam to the live hub today and to other nodes later; both may be NULL. store_set_observer returns when no thread is inside the old
+ * observer, nor will be: afterwards its ctx may be freed. Thread of set: any but the writer.
  * Thread: writer. Events and their bytes are valid during the call only. */
 struct store_observer {
     void *ctx;

@@ -172,8 +172,8 @@ void chat_close(chat *c); /* after the last reply, before store_close. Accepts N
 void chat_reload_limits(chat *c);
 
 /* Told after a commit that changed what a user or one of their sessions may do (role, disabled, password, revoked, logged out):
- * whoever keeps live connections asks AUTHENTICATE again for the ones concerned. session_id 0: all of the user's. Set before the first
- * request. Thread of the call: writer. (Changes by other processes come through the store's on_foreign_change.) */
+ * whoever keeps live connections asks AUTHENTICATE again for the ones concerned. session_id 0: all of the user's. chat_set_observer
+ * returns when no thread is inside the old one, nor will be (any thread but the writer). Thread of the call: writer. (Changes by other processes come through the store's on_foreign_change.) */
 struct chat_observer {
     void *ctx;
     void (*on_user_changed)(void *ctx, int64_t user_id, int64_t session_id);

@@ -15,6 +15,9 @@ struct live_ws_reader {
     void *ctx;
     uint64_t fed, framed; /* bytes fed since borrowed; bytes of the frames begun */
     bool in_frame, in_message, failed, stopped;
+    /* wslay writes header and payload of a control frame (at most 127 bytes) by separate calls; joined here. */
+    unsigned char outgoing[512];
+    size_t outgoing_len;
 };
 
 static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *to, size_t n, int flags, void *user_data)
@@ -32,21 +35,16 @@ static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *to, size_t n, int
     return (ssize_t)n;
 }
 
-/* wslay writes header and payload of a control frame in separate calls; a control frame is at most 127 bytes, so one buffer joins them. */
-struct outgoing {
-    unsigned char bytes[512];
-    size_t n;
-};
-static _Thread_local struct outgoing outgoing;
-
 static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_t n, int flags, void *user_data)
 {
-    (void)wslay;
-    (void)flags;
-    (void)user_data;
-    if (n > sizeof outgoing.bytes - outgoing.n) return -1; /* cannot be: frames are flushed one feed at a time */
-    memcpy(outgoing.bytes + outgoing.n, data, n);
-    outgoing.n += n;
+    struct live_ws_reader *r = user_data;
+    (void)flags; /* wslay passes none */
+    if (n > sizeof r->outgoing - r->outgoing_len) { /* cannot be: each message is answered before the next is read */
+        wslay_event_set_error(wslay, WSLAY_ERR_CALLBACK_FAILURE);
+        return -1;
+    }
+    memcpy(r->outgoing + r->outgoing_len, data, n);
+    r->outgoing_len += n;
     return (ssize_t)n;
 }
 
@@ -71,9 +69,9 @@ static void on_frame_end(wslay_event_context_ptr wslay, void *user_data)
 static void flush_control(struct live_ws_reader *r)
 {
     while (wslay_event_want_write(r->wslay)) {
-        outgoing.n = 0;
+        r->outgoing_len = 0;
         if (wslay_event_send(r->wslay) != 0) r->failed = true;
-        if (outgoing.n) r->pool->on_send(r->ctx, outgoing.bytes, outgoing.n);
+        if (r->outgoing_len) r->pool->on_send(r->ctx, r->outgoing, r->outgoing_len);
         if (r->failed) return;
     }
 }
