@@ -1,4 +1,7 @@
-/* The one place that decides "may this actor do this here". Pure; table-tested over roles × actions. */
+/* The one place that decides "may this actor do this here". Pure; table-tested over roles × actions.
+ *
+ * The idea: admins may do everything but speak for others and break into direct rooms; server moderators act as moderators of what they can
+ * see; an archived room takes nothing more, but what takes away (delete, leave, remove) stays possible. See docs/decisions/. */
 #ifndef CONFAB_CHAT_POLICY_H
 #define CONFAB_CHAT_POLICY_H
 
@@ -10,7 +13,7 @@ enum policy_action {
     POLICY_READ_ROOM,      /* its log */
     POLICY_JOIN_ROOM,
     POLICY_POST, POLICY_EDIT_MESSAGE, POLICY_DELETE_MESSAGE, POLICY_REACT,
-    POLICY_CREATE_ROOM, POLICY_UPDATE_ROOM, POLICY_ARCHIVE_ROOM, POLICY_DELETE_ROOM,
+    POLICY_CREATE_ROOM, POLICY_UPDATE_ROOM, POLICY_SET_ROOM_KIND, POLICY_ARCHIVE_ROOM, POLICY_DELETE_ROOM,
     POLICY_ADD_MEMBER, POLICY_REMOVE_MEMBER, POLICY_SET_MEMBER_ROLE,
     POLICY_ADMIN_USERS, POLICY_READ_AUDIT, POLICY_ADMIN_SERVER,
     POLICY_ACTION_COUNT
