@@ -33,6 +33,9 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
 static const char config_env[] = "CONFAB_CONFIG";
 
+/* Values read from the file, for the life of the process. Loading happens once, on the main thread. */
+static arena kept;
+
 static const char **string_at(struct settings *s, const struct row *row) { return (const char **)(void *)((char *)s + row->offset); }
 static int64_t *int_at(struct settings *s, const struct row *row) { return (int64_t *)(void *)((char *)s + row->offset); }
 
@@ -54,7 +57,7 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
-/* `where` says where the value came from. The string is kept for the life of the process. */
+/* `where` says where the value came from. The string outlives the settings. */
 static confab_err set_value(struct settings *out, const struct row *row, const char *value, const char *where, buf *problem)
 {
     int64_t number;
@@ -102,9 +105,9 @@ static confab_err load_line(struct settings *out, char *line, const char *where,
         buf_printf(problem, "%s: there is no setting %s", where, trim(text));
         return confab_fail(CONFAB_UNKNOWN_FIELD);
     }
-    char *value = strdup(trim(equals + 1)); /* kept by the settings for the life of the process */
-    if (!value) return confab_fail(CONFAB_INTERNAL);
-    return set_value(out, row, value, where, problem);
+    span value = arena_copy(&kept, span_of(trim(equals + 1)));
+    if (!value.p) return confab_fail(CONFAB_INTERNAL);
+    return set_value(out, row, value.p, where, problem);
 }
 
 static confab_err load_file(struct settings *out, const char *path, buf *problem)
