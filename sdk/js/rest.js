@@ -36,6 +36,11 @@ export class Rest {
     return this.call('PATCH', '/api/me', { body: change });
   }
 
+  /** @param {string} user_id */
+  user(user_id) {
+    return this.call('GET', `/api/users/${encodeURIComponent(user_id)}`);
+  }
+
   /** @param {{after?: string, limit?: number}} [page] */
   rooms(page) {
     return this.call('GET', '/api/rooms', { query: page });
