@@ -48,7 +48,7 @@ static const char *skip_digits(const char *p, const char *end)
     return p;
 }
 
-/* -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? and short: cJSON copies a number into 64 bytes. */
+/* -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? and nothing that cJSON would read on with; short, for cJSON copies it into 64 bytes. */
 static bool scan_number(struct scan *s)
 {
     const char *p = s->p, *end = s->end;
@@ -65,7 +65,7 @@ static bool scan_number(struct scan *s)
         if (!is_digit(p, end)) return false;
         p = skip_digits(p, end);
     }
-    if (p - s->p > 48) return false;
+    if (p - s->p > 48 || (p < end && !memchr(" \t\r\n,]}", *p, 7))) return false;
     s->p = p;
     return true;
 }
