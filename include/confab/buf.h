@@ -32,16 +32,16 @@ typedef struct buf {
 } buf;
 
 void buf_init(buf *b);
-void buf_free(buf *b);                       /* accepts NULL and an untouched {0}; leaves {0} */
-void buf_clear(buf *b);                      /* keeps the memory */
+void buf_free(buf *b);  /* accepts NULL and an untouched {0}; leaves {0} */
+void buf_clear(buf *b); /* keeps the memory */
 bool buf_reserve(buf *b, size_t more);
 void buf_append(buf *b, const void *p, size_t n);
 void buf_append_str(buf *b, const char *s);
 void buf_append_span(buf *b, span s);
 void buf_append_char(buf *b, char c);
-void buf_append_int(buf *b, int64_t v);      /* decimal */
+void buf_append_int(buf *b, int64_t v); /* decimal */
 void buf_printf(buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *buf_cstr(buf *b);                /* NUL-terminated view, valid until the next append; "" if empty */
+const char *buf_cstr(buf *b); /* NUL-terminated view, valid until the next append; "" if empty */
 static inline span buf_span(const buf *b) { return (span){b->data ? b->data : "", b->len}; }
 
 /* Many small allocations with one owner. Memory is zeroed and aligned to 16; nothing is freed singly. */
@@ -49,8 +49,8 @@ typedef struct arena {
     struct arena_block *head;
 } arena;
 
-void *arena_alloc(arena *a, size_t n);       /* NULL when out of memory */
-span arena_copy(arena *a, span s);           /* NUL-terminated copy; {NULL,0} for an absent span or out of memory */
-void arena_free(arena *a);                   /* leaves it empty and usable */
+void *arena_alloc(arena *a, size_t n); /* NULL when out of memory */
+span arena_copy(arena *a, span s);     /* NUL-terminated copy; {NULL,0} for an absent span or out of memory */
+void arena_free(arena *a);             /* leaves it empty and usable */
 
 #endif

@@ -8,7 +8,7 @@ struct embedded_file {
     const char *name;          /* base name, unique in its table */
     const unsigned char *data; /* NUL-terminated beyond size */
     size_t size;
-    const char *sha256;        /* hex */
+    const char *sha256; /* hex */
 };
 
 extern const struct embedded_file confab_migrations[];

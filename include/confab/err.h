@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 /*      name                word                 HTTP  close  sentence */
+/* clang-format off */
 #define CONFAB_ERR_MAP(X)                                                                                             \
     X(OK,                  "ok",                  200,    0, "OK")                                                    \
     X(INVALID_JSON,        "invalid_json",        400,    0, "Invalid JSON format")                                   \
@@ -54,12 +55,13 @@
     X(REVOKED,             "revoked",             401, 4500, "The session was revoked")                               \
     X(REMOVED,             "removed",             403, 4501, "An admin closed this connection")                       \
     X(NEEDS_WRITER,        "needs_writer",        500,    0, "Internal: the request must run on the writer")
+/* clang-format on */
 
 enum confab_code {
 #define X(name, word, http, close_code, sentence) CONFAB_##name,
     CONFAB_ERR_MAP(X)
 #undef X
-    CONFAB_CODE_COUNT
+        CONFAB_CODE_COUNT
 };
 
 /* An outcome: a code and, where it helps, a static sentence more precise than the table's (never freed, may be NULL),
@@ -85,9 +87,9 @@ static inline confab_err confab_fail_field(enum confab_code code, const char *fi
 static inline bool confab_failed(confab_err e) { return e.code != CONFAB_OK; }
 
 /* Thread: any. All return static data and accept any code; an unknown one reads as INTERNAL. */
-const char *confab_err_word(enum confab_code code);     /* "rate_limited" */
-const char *confab_err_sentence(confab_err e);          /* e.message, or the table's sentence */
-int confab_err_http_status(enum confab_code code);      /* 429 */
-int confab_err_close_code(enum confab_code code);       /* 0: leave the connection open */
+const char *confab_err_word(enum confab_code code); /* "rate_limited" */
+const char *confab_err_sentence(confab_err e);      /* e.message, or the table's sentence */
+int confab_err_http_status(enum confab_code code);  /* 429 */
+int confab_err_close_code(enum confab_code code);   /* 0: leave the connection open */
 
 #endif

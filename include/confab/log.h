@@ -29,8 +29,8 @@ void log_write(enum log_level level, const char *what, const struct log_field *f
 void log_set_level(enum log_level level);
 void log_set_json(int on);
 
-#define LOG_AT(level, what, ...)                                                                                      \
-    log_write((level), (what), (const struct log_field[]){{0}, ##__VA_ARGS__} + 1,                                    \
+#define LOG_AT(level, what, ...)                                                                                                           \
+    log_write((level), (what), (const struct log_field[]){{0}, ##__VA_ARGS__} + 1,                                                         \
               sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
 #define LOG_DEBUG(what, ...) LOG_AT(LOG_LEVEL_DEBUG, what, ##__VA_ARGS__)
 #define LOG_INFO(what, ...) LOG_AT(LOG_LEVEL_INFO, what, ##__VA_ARGS__)

@@ -7,6 +7,7 @@
 #include "confab/buf.h"
 
 /*      name                      Prometheus name                          labels                       help */
+/* clang-format off */
 #define METRIC_COUNTER_MAP(X)                                                                                                           \
     X(CONN_ACCEPTED,        "websocket_connections_total",            "status=\"accepted\"",       "WebSocket connections by outcome")  \
     X(CONN_REFUSED,         "websocket_connections_total",            "status=\"refused\"",        NULL)                                \
@@ -39,7 +40,9 @@
     X(LIMITED_LOGIN,        "confab_rate_limited_total",              "action=\"login\"",          NULL)                                \
     X(LIMITED_REST_WRITE,   "confab_rate_limited_total",              "action=\"rest_write\"",     NULL)                                \
     X(LIMITED_REST_READ,    "confab_rate_limited_total",              "action=\"rest_read\"",      NULL)
+/* clang-format on */
 
+/* clang-format off */
 #define METRIC_GAUGE_MAP(X)                                                                                           \
     X(CONN_ACTIVE,          "websocket_active_connections",           "", "WebSocket connections open now")             \
     X(ROOMS_OPEN,           "confab_open_rooms",                      "", "Rooms with subscribers, over all loops")     \
@@ -47,32 +50,35 @@
     X(READER_QUEUE,         "confab_reader_queue_depth",              "", "Requests waiting for a reader")              \
     X(RING_BYTES,           "confab_ring_bytes",                      "", "Bytes of encoded frames kept for delivery")  \
     X(LIMIT_CELLS,          "confab_rate_limit_keys",                 "", "Rate-limit keys alive")
+/* clang-format on */
 
 /* Histograms: bucket bounds are powers of two from `first`, 16 of them, then +Inf; the unit is in the name. `scale` divides on output. */
+/* clang-format off */
 #define METRIC_HISTOGRAM_MAP(X)                                                                                                         \
     X(COMMIT_BATCH,         "confab_commit_batch_size",               1,       1.0, "Requests per commit")                              \
     X(COMMIT_LATENCY_US,    "confab_commit_latency_seconds",          64,  1000000.0, "Time of one transaction, begin to commit")       \
     X(FANOUT_LAG_US,        "confab_fanout_lag_seconds",              64,  1000000.0, "Commit to the end of the loop turn that wrote it to sockets") \
     X(CONN_DURATION_MS,     "websocket_connection_duration_seconds",  64,     1000.0, "Life of a WebSocket connection")                 \
     X(REPLAY_EVENTS,        "confab_replay_size_events",              1,       1.0, "Events a resuming cursor was behind")
+/* clang-format on */
 
 enum metric_counter {
 #define X(name, ...) METRIC_##name,
     METRIC_COUNTER_MAP(X)
 #undef X
-    METRIC_COUNTER_COUNT
+        METRIC_COUNTER_COUNT
 };
 enum metric_gauge {
 #define X(name, ...) METRIC_##name,
     METRIC_GAUGE_MAP(X)
 #undef X
-    METRIC_GAUGE_COUNT
+        METRIC_GAUGE_COUNT
 };
 enum metric_histogram {
 #define X(name, ...) METRIC_##name,
     METRIC_HISTOGRAM_MAP(X)
 #undef X
-    METRIC_HISTOGRAM_COUNT
+        METRIC_HISTOGRAM_COUNT
 };
 
 void metric_add(enum metric_counter c, uint64_t n);

@@ -11,6 +11,7 @@
 
 /* S: string, I: integer with bounds, E: one of a list.
  *   kind, field, environment, default, min, max, choices, help */
+/* clang-format off */
 #define SETTINGS_MAP(S, I, E)                                                                                                            \
     S(data,                "CONFAB_DATA",               "./data",    "Folder of the database; made if it is missing")                    \
     S(listen,              "CONFAB_LISTEN",             "127.0.0.1", "Address to listen on; 0.0.0.0 or :: for all")                      \
@@ -37,6 +38,7 @@
     I(access_ttl_s,        "CONFAB_ACCESS_TTL_S",       900, 10, 86400, "Life of an access token")                                       \
     I(refresh_ttl_s,       "CONFAB_REFRESH_TTL_S",      2592000, 60, 31536000, "Life of a refresh token that is not used")               \
     I(drain_ms,            "CONFAB_DRAIN_MS",           10000, 0, 600000, "Time to finish on SIGTERM")
+/* clang-format on */
 
 struct settings {
 #define SETTING_S(field, env, def, help) const char *field;

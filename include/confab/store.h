@@ -23,11 +23,11 @@ typedef struct store store;
 typedef struct store_tx store_tx;
 
 struct store_config {
-    const char *folder;       /* holds confab.db; made if missing. NULL: an in-memory database (tests) */
-    int readers;              /* reader threads, >= 1 */
-    size_t writer_queue;      /* jobs waiting at most */
+    const char *folder;  /* holds confab.db; made if missing. NULL: an in-memory database (tests) */
+    int readers;         /* reader threads, >= 1 */
+    size_t writer_queue; /* jobs waiting at most */
     size_t reader_queue;
-    bool create;              /* false: a missing database is NOT_FOUND */
+    bool create; /* false: a missing database is NOT_FOUND */
 };
 
 /* Opens, checks and migrates under a lock, reads the epoch, starts the threads.
@@ -38,11 +38,11 @@ void store_close(store *s);
 const char *store_epoch(const store *s); /* random hex, new after a restore; static for the store's life */
 
 struct store_job {
-    struct queue_node node;                                      /* the store's; first member */
-    confab_err (*run)(struct store_job *job, store_tx *tx);      /* Thread: writer or reader. May run again after NEEDS_WRITER */
-    void (*done)(struct store_job *job);                         /* Thread: writer or reader. Must be quick and not block */
-    confab_err result;                                           /* what run() said, or why the commit failed */
-    bool atomic;                                                 /* run() writes more than once: give it a savepoint of its own */
+    struct queue_node node;                                 /* the store's; first member */
+    confab_err (*run)(struct store_job *job, store_tx *tx); /* Thread: writer or reader. May run again after NEEDS_WRITER */
+    void (*done)(struct store_job *job);                    /* Thread: writer or reader. Must be quick and not block */
+    confab_err result;                                      /* what run() said, or why the commit failed */
+    bool atomic;                                            /* run() writes more than once: give it a savepoint of its own */
 };
 
 /* Thread: any. Blocks: no. Errors: BUSY (queue full; nothing taken, done() will not be called), SHUTTING_DOWN.
@@ -75,9 +75,10 @@ int64_t store_tx_now_ms(const store_tx *tx); /* one wall time per job */
  * in: room_id, actor_id, kind, target, subject_id, role, text, client_id; the names (room, actor, subject) for the announcement.
  * Where (room, actor, client_id) exists already: *duplicate is true, seq and at_ms are the first one's, nothing is written. */
 CONFAB_MUST_CHECK confab_err store_event_append(store_tx *tx, struct event *inout, bool *duplicate);
-CONFAB_MUST_CHECK confab_err store_event_get(store_tx *tx, int64_t room_id, int64_t seq, arena *a, struct event *out); /* MESSAGE_NOT_FOUND */
-/* The event that (room, actor, client_id) made before: its seq and time; *seq 0 where there is none. Lets a retry be answered with the first
- * result although the request itself would be refused by now. */
+CONFAB_MUST_CHECK confab_err store_event_get(store_tx *tx, int64_t room_id, int64_t seq, arena *a,
+                                             struct event *out); /* MESSAGE_NOT_FOUND */
+/* The event that (room, actor, client_id) made before: its seq and time; *seq 0 where there is none. Lets a retry be answered with the
+ * first result although the request itself would be refused by now. */
 CONFAB_MUST_CHECK confab_err store_event_find_client(store_tx *tx, int64_t room_id, int64_t actor_id, span client_id, int64_t *seq,
                                                      int64_t *at_ms);
 /* Erases the text of a MESSAGE and of the edits that target it from the log (the rows and their seq stay). */
@@ -102,38 +103,58 @@ CONFAB_MUST_CHECK confab_err store_reaction_set(store_tx *tx, int64_t room_id, i
                                                 bool *changed);
 
 /* Rooms. */
-struct room_new { span slug, name, topic; enum room_kind kind; };
-struct room_patch { span name, topic; enum room_kind kind; int archived; }; /* absent span, kind 0, archived -1: leave as it is */
+struct room_new {
+    span slug, name, topic;
+    enum room_kind kind;
+};
+struct room_patch {
+    span name, topic;
+    enum room_kind kind;
+    int archived;
+}; /* absent span, kind 0, archived -1: leave as it is */
 CONFAB_MUST_CHECK confab_err store_room_create(store_tx *tx, const struct room_new *in, struct room *out); /* ROOM_EXISTS */
 CONFAB_MUST_CHECK confab_err store_room_find(store_tx *tx, span slug, struct room *out);                   /* ROOM_NOT_FOUND */
 CONFAB_MUST_CHECK confab_err store_room_get(store_tx *tx, int64_t id, struct room *out);                   /* ROOM_NOT_FOUND */
 CONFAB_MUST_CHECK confab_err store_room_update(store_tx *tx, int64_t id, const struct room_patch *patch);
-CONFAB_MUST_CHECK confab_err store_room_delete(store_tx *tx, int64_t id);                                  /* with its log */
+CONFAB_MUST_CHECK confab_err store_room_delete(store_tx *tx, int64_t id); /* with its log */
 /* Deletes events with seq <= upto and moves first_seq; the log never loses its newest event. For retention and tests. */
 CONFAB_MUST_CHECK confab_err store_room_trim(store_tx *tx, int64_t id, int64_t upto);
-struct room_listed { struct room room; enum member_role role; int64_t last_read, unread; };
+struct room_listed {
+    struct room room;
+    enum member_role role;
+    int64_t last_read, unread;
+};
 /* Rooms whose slug sorts after `after` (absent: from the start): public ones and those `user_id` is a member of; all with `all`. */
 CONFAB_MUST_CHECK confab_err store_room_list(store_tx *tx, int64_t user_id, bool all, span after, size_t limit, arena *a,
                                              struct room_listed **out, size_t *n, bool *more);
-CONFAB_MUST_CHECK confab_err store_room_unread(store_tx *tx, int64_t room_id, int64_t user_id, int64_t last_read, int64_t *unread); /* messages of others */
+CONFAB_MUST_CHECK confab_err store_room_unread(store_tx *tx, int64_t room_id, int64_t user_id, int64_t last_read,
+                                               int64_t *unread); /* messages of others */
 
 /* Members. Get gives role MEMBER_NONE where there is none. */
 CONFAB_MUST_CHECK confab_err store_member_get(store_tx *tx, int64_t room_id, int64_t user_id, struct member *out);
 CONFAB_MUST_CHECK confab_err store_member_put(store_tx *tx, int64_t room_id, int64_t user_id, enum member_role role);
 CONFAB_MUST_CHECK confab_err store_member_remove(store_tx *tx, int64_t room_id, int64_t user_id);
-CONFAB_MUST_CHECK confab_err store_member_set_read(store_tx *tx, int64_t room_id, int64_t user_id, int64_t seq, int64_t *now_at); /* never goes back */
+CONFAB_MUST_CHECK confab_err store_member_set_read(store_tx *tx, int64_t room_id, int64_t user_id, int64_t seq,
+                                                   int64_t *now_at); /* never goes back */
 CONFAB_MUST_CHECK confab_err store_member_list(store_tx *tx, int64_t room_id, span after, size_t limit, arena *a, struct member **out,
                                                size_t *n, bool *more);
 CONFAB_MUST_CHECK confab_err store_member_count_owners(store_tx *tx, int64_t room_id, int64_t *out);
 
 /* Users. */
-struct user_new { span name, display_name, password_hash; enum user_role role; }; /* absent hash: cannot log in by password */
-struct user_patch { span display_name; int disabled; enum user_role role; };      /* absent, -1, 0: leave as it is */
+struct user_new {
+    span name, display_name, password_hash;
+    enum user_role role;
+}; /* absent hash: cannot log in by password */
+struct user_patch {
+    span display_name;
+    int disabled;
+    enum user_role role;
+}; /* absent, -1, 0: leave as it is */
 CONFAB_MUST_CHECK confab_err store_user_create(store_tx *tx, const struct user_new *in, struct user *out); /* USER_EXISTS */
 CONFAB_MUST_CHECK confab_err store_user_find(store_tx *tx, span name, struct user *out);                   /* USER_NOT_FOUND; any case */
 CONFAB_MUST_CHECK confab_err store_user_get(store_tx *tx, int64_t id, struct user *out);                   /* USER_NOT_FOUND */
 CONFAB_MUST_CHECK confab_err store_user_update(store_tx *tx, int64_t id, const struct user_patch *patch);
-CONFAB_MUST_CHECK confab_err store_user_password_hash(store_tx *tx, int64_t id, char out[128]);            /* "" where there is none */
+CONFAB_MUST_CHECK confab_err store_user_password_hash(store_tx *tx, int64_t id, char out[128]); /* "" where there is none */
 CONFAB_MUST_CHECK confab_err store_user_set_password_hash(store_tx *tx, int64_t id, const char *hash);
 CONFAB_MUST_CHECK confab_err store_user_bump_token_epoch(store_tx *tx, int64_t id);
 CONFAB_MUST_CHECK confab_err store_user_list(store_tx *tx, span after, size_t limit, arena *a, struct user **out, size_t *n, bool *more);
@@ -146,30 +167,47 @@ struct session {
     char address[ADDRESS_MAX + 1];
     char agent[129];
 };
-CONFAB_MUST_CHECK confab_err store_session_create(store_tx *tx, const struct session *in, const unsigned char hash[STORE_HASH_SIZE], int64_t *out_id);
+CONFAB_MUST_CHECK confab_err store_session_create(store_tx *tx, const struct session *in, const unsigned char hash[STORE_HASH_SIZE],
+                                                  int64_t *out_id);
 /* *rotated_out: the hash is one that was rotated away (a stolen or replayed token). SESSION_EXPIRED where unknown. */
-CONFAB_MUST_CHECK confab_err store_session_find(store_tx *tx, const unsigned char hash[STORE_HASH_SIZE], struct session *out, bool *rotated_out);
+CONFAB_MUST_CHECK confab_err store_session_find(store_tx *tx, const unsigned char hash[STORE_HASH_SIZE], struct session *out,
+                                                bool *rotated_out);
 CONFAB_MUST_CHECK confab_err store_session_rotate(store_tx *tx, int64_t id, const unsigned char hash[STORE_HASH_SIZE], int64_t expires_ms);
 CONFAB_MUST_CHECK confab_err store_session_get(store_tx *tx, int64_t id, struct session *out); /* SESSION_EXPIRED */
 CONFAB_MUST_CHECK confab_err store_session_delete(store_tx *tx, int64_t id);
 CONFAB_MUST_CHECK confab_err store_session_delete_of_user(store_tx *tx, int64_t user_id, int64_t except_id);
 CONFAB_MUST_CHECK confab_err store_session_list(store_tx *tx, int64_t user_id, arena *a, struct session **out, size_t *n);
 
-/* Signing keys (Ed25519 seeds); kid is the public key's PASERK id, "k4.pid." and 44 characters. The newest not retired signs; all verify. */
-struct signing_key { char kid[64]; unsigned char seed[32]; int64_t created_ms; bool retired; };
+/* Signing keys (Ed25519 seeds); kid is the public key's PASERK id, "k4.pid." and 44 characters. The newest not retired signs; all verify.
+ */
+struct signing_key {
+    char kid[64];
+    unsigned char seed[32];
+    int64_t created_ms;
+    bool retired;
+};
 CONFAB_MUST_CHECK confab_err store_key_add(store_tx *tx, const struct signing_key *in);
 CONFAB_MUST_CHECK confab_err store_key_list(store_tx *tx, arena *a, struct signing_key **out, size_t *n); /* newest first */
 
 /* Rate-limit overrides, by user or by role; they replace the profile's values. */
-struct limit_override { int64_t user_id; enum user_role role; char action[16]; int64_t per_minute, burst; }; /* user_id 0: for the role */
+struct limit_override {
+    int64_t user_id;
+    enum user_role role;
+    char action[16];
+    int64_t per_minute, burst;
+}; /* user_id 0: for the role */
 CONFAB_MUST_CHECK confab_err store_limit_put(store_tx *tx, const struct limit_override *in);
 CONFAB_MUST_CHECK confab_err store_limit_delete(store_tx *tx, int64_t user_id, enum user_role role, const char *action);
 CONFAB_MUST_CHECK confab_err store_limit_list(store_tx *tx, arena *a, struct limit_override **out, size_t *n);
 
 /* Audit: who did what to whom, from where. */
-struct audit { int64_t id, at_ms; span actor, action, target, address, detail; };
+struct audit {
+    int64_t id, at_ms;
+    span actor, action, target, address, detail;
+};
 CONFAB_MUST_CHECK confab_err store_audit_add(store_tx *tx, const struct audit *in);
-CONFAB_MUST_CHECK confab_err store_audit_list(store_tx *tx, int64_t before, size_t limit, arena *a, struct audit **out, size_t *n, bool *more);
+CONFAB_MUST_CHECK confab_err store_audit_list(store_tx *tx, int64_t before, size_t limit, arena *a, struct audit **out, size_t *n,
+                                              bool *more);
 
 /* Small named values (the set-up token's hash, …). Get gives an absent span where there is none; put with an absent value deletes. */
 CONFAB_MUST_CHECK confab_err store_meta_get(store_tx *tx, const char *name, arena *a, span *out);
@@ -181,9 +219,13 @@ CONFAB_MUST_CHECK confab_err store_backup(store *s, const char *file, store_prog
 /* Puts `file` in place of the folder's database, with a new epoch. Refused (BUSY) while a server has it open. */
 CONFAB_MUST_CHECK confab_err store_restore(const char *folder, const char *file, store_progress_fn *progress, void *ctx, buf *problem);
 /* Integrity, schema, and for each room: seq without a hole, materialised view equal to what the log yields. */
-struct store_check_report { int64_t rooms, events, holes, view_mismatches, integrity_errors; };
+struct store_check_report {
+    int64_t rooms, events, holes, view_mismatches, integrity_errors;
+};
 CONFAB_MUST_CHECK confab_err store_check(store *s, struct store_check_report *out, store_progress_fn *progress, void *ctx, buf *problem);
-struct store_schema { int64_t version, newest_known; };
+struct store_schema {
+    int64_t version, newest_known;
+};
 CONFAB_MUST_CHECK confab_err store_schema_version(store *s, struct store_schema *out);
 /* Imported events carry their own time; otherwise as store_event_append. */
 CONFAB_MUST_CHECK confab_err store_event_import(store_tx *tx, struct event *inout, bool *duplicate);

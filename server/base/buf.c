@@ -91,7 +91,8 @@ bool buf_reserve(buf *b, size_t more)
     }
     size_t need = b->len + more + 1;
     size_t cap = b->cap ? b->cap : 64;
-    while (cap < need) cap *= 2;
+    while (cap < need)
+        cap *= 2;
     char *data = realloc(b->data, cap);
     if (!data) {
         b->failed = true;

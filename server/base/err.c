@@ -12,10 +12,7 @@ static const struct err_row rows[CONFAB_CODE_COUNT] = {
 #undef X
 };
 
-static const struct err_row *row_of(enum confab_code code)
-{
-    return &rows[(unsigned)code < CONFAB_CODE_COUNT ? code : CONFAB_INTERNAL];
-}
+static const struct err_row *row_of(enum confab_code code) { return &rows[(unsigned)code < CONFAB_CODE_COUNT ? code : CONFAB_INTERNAL]; }
 
 const char *confab_err_word(enum confab_code code) { return row_of(code)->word; }
 const char *confab_err_sentence(confab_err e) { return e.message ? e.message : row_of(e.code)->sentence; }

@@ -3,8 +3,9 @@
 const char *event_kind_word(enum event_kind k)
 {
     switch (k) {
-#define X(name, number, word)                                                                                         \
-    case EVENT_##name: return word;
+#define X(name, number, word)                                                                                                              \
+    case EVENT_##name:                                                                                                                     \
+        return word;
         EVENT_KIND_MAP(X)
 #undef X
     }
@@ -18,8 +19,7 @@ struct word {
 
 static const struct word user_roles[] = {
     {"bot", USER_BOT}, {"member", USER_MEMBER}, {"moderator", USER_MODERATOR}, {"admin", USER_ADMIN}, {NULL, 0}};
-static const struct word member_roles[] = {
-    {"member", MEMBER_MEMBER}, {"moderator", MEMBER_MODERATOR}, {"owner", MEMBER_OWNER}, {NULL, 0}};
+static const struct word member_roles[] = {{"member", MEMBER_MEMBER}, {"moderator", MEMBER_MODERATOR}, {"owner", MEMBER_OWNER}, {NULL, 0}};
 static const struct word room_kinds[] = {{"public", ROOM_PUBLIC}, {"private", ROOM_PRIVATE}, {"direct", ROOM_DIRECT}, {NULL, 0}};
 
 static const char *word_of(const struct word *words, int value)

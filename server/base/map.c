@@ -18,7 +18,8 @@ void map_free(struct map *m)
 static struct map_slot *find(const struct map *m, int64_t key)
 {
     size_t i = slot_of(m, key);
-    while (m->slots[i].value && m->slots[i].key != key) i = (i + 1) & (m->cap - 1);
+    while (m->slots[i].value && m->slots[i].key != key)
+        i = (i + 1) & (m->cap - 1);
     return &m->slots[i];
 }
 

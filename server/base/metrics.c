@@ -51,7 +51,8 @@ int64_t metric_gauge_get(enum metric_gauge g) { return atomic_load_explicit(&gau
 void metric_observe(enum metric_histogram h, uint64_t value)
 {
     unsigned bucket = 0;
-    for (uint64_t bound = histogram_rows[h].first; bucket < HISTOGRAM_BUCKETS && value > bound; bound *= 2) bucket++;
+    for (uint64_t bound = histogram_rows[h].first; bucket < HISTOGRAM_BUCKETS && value > bound; bound *= 2)
+        bucket++;
     atomic_fetch_add_explicit(&histograms[h].buckets[bucket], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&histograms[h].sum, value, memory_order_relaxed);
 }
@@ -83,8 +84,7 @@ static void write_histogram(buf *out, enum metric_histogram h)
     }
     total += atomic_load_explicit(&histograms[h].buckets[HISTOGRAM_BUCKETS], memory_order_relaxed);
     buf_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n", row->name, (unsigned long long)total);
-    buf_printf(out, "%s_sum %g\n", row->name,
-               (double)atomic_load_explicit(&histograms[h].sum, memory_order_relaxed) / row->scale);
+    buf_printf(out, "%s_sum %g\n", row->name, (double)atomic_load_explicit(&histograms[h].sum, memory_order_relaxed) / row->scale);
     buf_printf(out, "%s_count %llu\n", row->name, (unsigned long long)total);
 }
 
@@ -103,7 +103,8 @@ static int64_t open_descriptors(void)
     int64_t n = 0;
     DIR *d = opendir("/proc/self/fd");
     if (!d) return 0;
-    while (readdir(d)) n++;
+    while (readdir(d))
+        n++;
     (void)closedir(d);
     return n > 3 ? n - 3 : 0; /* ".", ".." and the directory itself */
 }
@@ -112,8 +113,8 @@ static void write_process(buf *out)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        double seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+        double seconds =
+            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
         write_head(out, "process_cpu_seconds_total", "User and system time", "counter", NULL);
         buf_printf(out, "process_cpu_seconds_total %.3f\n", seconds);
     }
@@ -136,6 +137,7 @@ void metric_write_prometheus(buf *out)
         write_sample(out, &gauge_rows[i], metric_gauge_get((enum metric_gauge)i));
         previous = gauge_rows[i].name;
     }
-    for (size_t i = 0; i < METRIC_HISTOGRAM_COUNT; i++) write_histogram(out, (enum metric_histogram)i);
+    for (size_t i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
+        write_histogram(out, (enum metric_histogram)i);
     write_process(out);
 }

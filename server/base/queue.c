@@ -55,7 +55,8 @@ static struct queue_node *take_locked(struct queue *q, size_t most)
         return first;
     }
     struct queue_node *last = first;
-    for (size_t i = 1; i < most; i++) last = last->next;
+    for (size_t i = 1; i < most; i++)
+        last = last->next;
     q->head = last->next;
     q->len -= most;
     last->next = NULL;

@@ -10,7 +10,7 @@ typedef struct live_hub live_hub;
 struct live_config {
     chat *chat;
     store *store;
-    const keyring *keys;             /* borrowed for the hub's life */
+    const keyring *keys; /* borrowed for the hub's life */
     const struct settings *settings;
     int loops;
 };
@@ -23,8 +23,8 @@ void live_stop(live_hub *h); /* ends the loops, frees all. Accepts NULL. After h
 
 /* What the handshake already knows of a connection. Copied. */
 struct live_hello {
-    struct chat_actor actor;         /* user_id 0: not authenticated yet; address is always filled */
-    char room[ROOM_SLUG_MAX + 1];    /* /ws/chat/{room}: joined after authentication; else "" */
+    struct chat_actor actor;      /* user_id 0: not authenticated yet; address is always filled */
+    char room[ROOM_SLUG_MAX + 1]; /* /ws/chat/{room}: joined after authentication; else "" */
 };
 /* Takes the descriptor of a connection whose 101 has been sent. Thread: any. Blocks: no. */
 void live_adopt(live_hub *h, int fd, const struct live_hello *hello);

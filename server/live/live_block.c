@@ -41,7 +41,8 @@ void live_frame_append(struct live_block *b, int opcode, span payload)
     } else {
         int width = payload.n < 65536 ? 2 : 8;
         *p++ = width == 2 ? 126 : 127;
-        for (int shift = (width - 1) * 8; shift >= 0; shift -= 8) *p++ = (unsigned char)((uint64_t)payload.n >> shift);
+        for (int shift = (width - 1) * 8; shift >= 0; shift -= 8)
+            *p++ = (unsigned char)((uint64_t)payload.n >> shift);
     }
     if (payload.n) memcpy(p, payload.p, payload.n);
     b->len += live_frame_size(payload.n);

@@ -25,7 +25,7 @@ enum { LIVE_OP_TEXT = 1, LIVE_OP_CLOSE = 8, LIVE_OP_PING = 9, LIVE_FRAME_HEADER_
 
 struct live_block *live_block_new(size_t cap); /* one reference; NULL: out of memory */
 void live_block_ref(struct live_block *b);
-void live_block_unref(struct live_block *b);   /* accepts NULL */
+void live_block_unref(struct live_block *b); /* accepts NULL */
 
 /* An unmasked server frame (RFC 6455, section 5.2): its length with header, and the bytes themselves. */
 size_t live_frame_size(size_t payload);

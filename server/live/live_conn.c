@@ -11,11 +11,11 @@
 #include "wire.h"
 
 enum {
-    FLUSH_BYTES = 65536,       /* handed to one connection before the next gets its turn */
+    FLUSH_BYTES = 65536, /* handed to one connection before the next gets its turn */
     FLUSH_PIECES = 64,
-    OUT_BYTES_MAX = 1048576,   /* answers that a connection lets pile up before it is no longer read from */
-    LINGER_MS = 3000,          /* wait for the peer's close frame */
-    CALLS_MAX = 256            /* requests in flight per connection before it is no longer read from */
+    OUT_BYTES_MAX = 1048576, /* answers that a connection lets pile up before it is no longer read from */
+    LINGER_MS = 3000,        /* wait for the peer's close frame */
+    CALLS_MAX = 256          /* requests in flight per connection before it is no longer read from */
 };
 
 /* ---- Life ---- */
@@ -27,7 +27,8 @@ void live_conn_unref(struct live_conn *c)
     assert(c->refs > 0);
     if (--c->refs > 0) return;
     assert(c->state == LIVE_CONN_GONE && !c->subs && !c->dirty);
-    for (uint32_t i = 0; i < c->out_len; i++) live_block_unref(c->out[i].block);
+    for (uint32_t i = 0; i < c->out_len; i++)
+        live_block_unref(c->out[i].block);
     free(c->out);
     live_ws_fini(&c->ws);
     free(c);
@@ -170,10 +171,7 @@ void live_conn_send(struct live_conn *c, span json)
     send_frame(c, LIVE_OP_TEXT, json);
 }
 
-static bool is_behind(const struct live_conn *c)
-{
-    return c->blocked || c->out_bytes > FLUSH_BYTES || c->waiting_page;
-}
+static bool is_behind(const struct live_conn *c) { return c->blocked || c->out_bytes > FLUSH_BYTES || c->waiting_page; }
 
 void live_conn_send_ephemeral(struct live_conn *c, const struct live_piece *frame)
 {
@@ -214,7 +212,8 @@ static void tell_caught_up(struct live_conn *c, struct live_sub *sub)
     }
 }
 
-/* Moves one cursor as far as this turn allows. Returns false where the connection's `out` must leave first (a page or a frame is queued). */
+/* Moves one cursor as far as this turn allows. Returns false where the connection's `out` must leave first (a page or a frame is queued).
+ */
 static bool gather_sub(struct live_conn *c, struct live_sub *sub, struct gather *g)
 {
     struct live_ring *ring = &sub->room->ring;
@@ -233,7 +232,8 @@ static bool gather_sub(struct live_conn *c, struct live_sub *sub, struct gather 
         }
         int64_t reached;
         size_t got = live_ring_gather(ring, sub->next_seq, to, FLUSH_BYTES - g->bytes, g->pieces + g->n, FLUSH_PIECES - g->n, &reached);
-        for (size_t i = 0; i < got; i++) g->bytes += g->pieces[g->n + i].len;
+        for (size_t i = 0; i < got; i++)
+            g->bytes += g->pieces[g->n + i].len;
         g->n += got;
         metric_add(METRIC_MSG_DELIVERED, (uint64_t)(reached - sub->next_seq));
         if (sub->replaying) metric_add(METRIC_REPLAY_RING_EVENTS, (uint64_t)(reached - sub->next_seq));
@@ -302,7 +302,8 @@ static void on_written(uv_write_t *req, int status)
     struct live_conn *c = w->conn;
     free(w);
     size_t bytes = 0;
-    for (uint32_t i = 0; i < c->writing; i++) bytes += c->out[i].len;
+    for (uint32_t i = 0; i < c->writing; i++)
+        bytes += c->out[i].len;
     c->writing = 0;
     c->blocked = false;
     if (c->state != LIVE_CONN_GONE) {
@@ -329,7 +330,8 @@ static void write_rest(struct live_conn *c)
         live_conn_abort(c);
         return;
     }
-    for (uint32_t i = 0; i < n; i++) bufs[i] = uv_buf_init(c->out[i].block->data + c->out[i].off, c->out[i].len);
+    for (uint32_t i = 0; i < n; i++)
+        bufs[i] = uv_buf_init(c->out[i].block->data + c->out[i].off, c->out[i].len);
     w->conn = c;
     if (uv_write(&w->req, (uv_stream_t *)&c->tcp, bufs, n, on_written) != 0) {
         free(w);
@@ -349,7 +351,8 @@ static void write_rest(struct live_conn *c)
 static void keep_rest(struct live_conn *c, const struct gather *g, size_t sent)
 {
     size_t from_out = 0;
-    for (size_t i = 0; i < g->owned; i++) from_out += g->pieces[i].len;
+    for (size_t i = 0; i < g->owned; i++)
+        from_out += g->pieces[i].len;
     out_consume(c, sent < from_out ? sent : from_out);
     sent -= sent < from_out ? sent : from_out;
     for (size_t i = g->owned; i < g->n && c->state != LIVE_CONN_GONE; i++) {
@@ -369,7 +372,8 @@ static void keep_rest(struct live_conn *c, const struct gather *g, size_t sent)
 static bool flush_once(struct live_conn *c, struct gather *g)
 {
     uv_buf_t bufs[FLUSH_PIECES];
-    for (size_t i = 0; i < g->n; i++) bufs[i] = uv_buf_init(g->pieces[i].block->data + g->pieces[i].off, g->pieces[i].len);
+    for (size_t i = 0; i < g->n; i++)
+        bufs[i] = uv_buf_init(g->pieces[i].block->data + g->pieces[i].off, g->pieces[i].len);
     int r = uv_try_write((uv_stream_t *)&c->tcp, bufs, (unsigned)g->n);
     if (r < 0 && r != UV_EAGAIN) {
         live_conn_abort(c);
@@ -502,7 +506,9 @@ static void on_timer(uv_timer_t *timer)
     struct live_conn *c = timer->data;
     int64_t now = live_loop_now_ms(c->loop), interval = c->loop->settings->heartbeat_ms;
     switch (c->state) {
-    case LIVE_CONN_AUTH: live_session_auth_timeout(c); break;
+    case LIVE_CONN_AUTH:
+        live_session_auth_timeout(c);
+        break;
     case LIVE_CONN_OPEN:
         if (c->blocked) {
             check_blocked(c, now);
@@ -512,8 +518,11 @@ static void on_timer(uv_timer_t *timer)
             ping(c);
         }
         break;
-    case LIVE_CONN_CLOSING: live_conn_abort(c); break;
-    case LIVE_CONN_GONE: break;
+    case LIVE_CONN_CLOSING:
+        live_conn_abort(c);
+        break;
+    case LIVE_CONN_GONE:
+        break;
     }
 }
 
@@ -582,7 +591,7 @@ void live_conn_adopt(struct live_loop *loop, int fd, const struct live_hello *he
     memcpy(c->room, hello->room, sizeof c->room);
     c->opened_ms = c->last_seen_ms = c->last_progress_ms = live_loop_now_ms(loop);
     c->tcp.data = c;
-    c->refs = 2; /* the two handles */
+    c->refs = 2;                               /* the two handles */
     (void)uv_timer_init(&loop->uv, &c->timer); /* cannot fail */
     c->timer.data = c;
     link_conn(loop, c);

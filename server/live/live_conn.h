@@ -1,7 +1,7 @@
 /* One WebSocket connection: the socket, what it has joined, what is on its way out. Thread: its loop's.
  *
- * Life: adopted → AUTH (waiting for a token) → OPEN → CLOSING (our close frame is on its way, we wait for the peer's) → gone. Memory is freed when both
- * handles are closed and no call is pending; a reference is held by each request that is being answered (live_conn_ref). */
+ * Life: adopted → AUTH (waiting for a token) → OPEN → CLOSING (our close frame is on its way, we wait for the peer's) → gone. Memory is
+ * freed when both handles are closed and no call is pending; a reference is held by each request that is being answered (live_conn_ref). */
 #ifndef CONFAB_LIVE_CONN_H
 #define CONFAB_LIVE_CONN_H
 
@@ -18,29 +18,29 @@ struct live_held {
 };
 
 struct live_conn {
-    uv_tcp_t tcp;               /* first member */
+    uv_tcp_t tcp; /* first member */
     uv_timer_t timer;
     struct live_loop *loop;
-    struct live_conn *prev, *next;           /* all of the loop */
+    struct live_conn *prev, *next; /* all of the loop */
     struct live_conn *next_dirty;
     struct live_conn *prev_of_user, *next_of_user;
     uint64_t id;
-    uint32_t refs;              /* pending calls, and one for each open handle */
+    uint32_t refs; /* pending calls, and one for each open handle */
     enum live_conn_state state;
     bool dirty, blocked, paused, close_sent, peer_closed, counted_user;
 
     struct live_ws ws;
     struct chat_actor actor;
-    char room[ROOM_SLUG_MAX + 1];  /* joined by itself after authentication, and implied; "" where none */
+    char room[ROOM_SLUG_MAX + 1]; /* joined by itself after authentication, and implied; "" where none */
     struct live_sub *subs;
-    uint32_t sub_count, calls;     /* calls: requests in flight */
-    bool waiting_page;             /* one read for a cursor of this connection at a time */
-    int exclusive;                 /* > 0: authentication or join in flight; commands are held */
+    uint32_t sub_count, calls; /* calls: requests in flight */
+    bool waiting_page;         /* one read for a cursor of this connection at a time */
+    int exclusive;             /* > 0: authentication or join in flight; commands are held */
     struct live_held *held, **held_tail;
 
-    struct live_piece *out;        /* direct frames, and what the socket did not take; each holds a reference */
+    struct live_piece *out;             /* direct frames, and what the socket did not take; each holds a reference */
     uint32_t out_len, out_cap, writing; /* writing: the first pieces are in uv_write's hands */
-    size_t out_bytes, blocked_left; /* blocked_left: bytes unsent when last looked, to see progress */
+    size_t out_bytes, blocked_left;     /* blocked_left: bytes unsent when last looked, to see progress */
 
     int64_t opened_ms, last_seen_ms, last_progress_ms, last_typing_ms;
     int64_t ping_sent_us, rtt_us;
@@ -76,11 +76,11 @@ struct live_sub *live_conn_find_sub(const struct live_conn *c, span slug);
 void live_conn_leave(struct live_conn *c, struct live_sub *sub, const char *ref);
 
 /* ---- live_session.c: what the connection's messages mean. ---- */
-void live_session_begin(struct live_conn *c);               /* after adoption: authenticated already, or waits */
+void live_session_begin(struct live_conn *c); /* after adoption: authenticated already, or waits */
 void live_session_auth_timeout(struct live_conn *c);
-void live_session_text(struct live_conn *c, span text);     /* one command */
-void live_session_resume(struct live_conn *c);              /* held commands, while nothing exclusive is in flight */
-void live_session_reauthenticate(struct live_conn *c);      /* rights may have changed: ask again, close where they are gone */
-void live_session_end(struct live_conn *c);                 /* the connection goes: leave all rooms */
+void live_session_text(struct live_conn *c, span text); /* one command */
+void live_session_resume(struct live_conn *c);          /* held commands, while nothing exclusive is in flight */
+void live_session_reauthenticate(struct live_conn *c);  /* rights may have changed: ask again, close where they are gone */
+void live_session_end(struct live_conn *c);             /* the connection goes: leave all rooms */
 
 #endif

@@ -88,7 +88,8 @@ static void refresh_on_loop(struct live_loop *loop, struct live_item *item)
     struct live_room *room;
     free(item);
     if (loop->stopping) return;
-    while ((room = map_next(&loop->rooms, &at, NULL))) live_room_refresh(room);
+    while ((room = map_next(&loop->rooms, &at, NULL)))
+        live_room_refresh(room);
 }
 
 static void foreign_on_loop(struct live_loop *loop, struct live_item *item)
@@ -106,11 +107,12 @@ static bool post_run(struct live_loop *loop, void (*run)(struct live_loop *, str
     return true;
 }
 
-/* A commit that cannot be handed over for want of memory is not lost, it is in the log; but nobody would look. So the handing over is tried until it
- * succeeds: a refresh needs a few bytes. */
+/* A commit that cannot be handed over for want of memory is not lost, it is in the log; but nobody would look. So the handing over is tried
+ * until it succeeds: a refresh needs a few bytes. */
 static void post_refresh(struct live_loop *loop)
 {
-    while (!post_run(loop, refresh_on_loop)) (void)usleep(1000);
+    while (!post_run(loop, refresh_on_loop))
+        (void)usleep(1000);
 }
 
 /* Which loops want anything of this commit. */
@@ -118,7 +120,8 @@ static uintptr_t commit_mask(live_hub *h, const struct event *events, size_t n)
 {
     uintptr_t mask = 0;
     pthread_mutex_lock(&h->routes_lock);
-    for (size_t i = 0; i < n; i++) mask |= (uintptr_t)map_get(&h->routes, events[i].room_id);
+    for (size_t i = 0; i < n; i++)
+        mask |= (uintptr_t)map_get(&h->routes, events[i].room_id);
     pthread_mutex_unlock(&h->routes_lock);
     return mask;
 }
@@ -135,8 +138,10 @@ static void on_commit(void *ctx, const struct event *events, size_t n)
     if (whole) {
         atomic_init(&commit->refs, 1);
         commit->announced_us = clock_mono_us();
-        for (size_t i = 0; i < n; i++) copy_event(commit, &events[i]);
-        for (size_t i = 0; i < n; i++) whole = whole && (commit->events[i].text.p || !events[i].text.p);
+        for (size_t i = 0; i < n; i++)
+            copy_event(commit, &events[i]);
+        for (size_t i = 0; i < n; i++)
+            whole = whole && (commit->events[i].text.p || !events[i].text.p);
     }
     for (int i = 0; i < h->loop_count; i++) {
         if (!(mask >> i & 1)) continue;
@@ -162,6 +167,7 @@ static void on_commit(void *ctx, const struct event *events, size_t n)
 static void on_foreign_change(void *ctx)
 {
     live_hub *h = ctx;
+    chat_reload_limits(h->config.chat);
     for (int i = 0; i < h->loop_count; i++) {
         if (!post_run(&h->loops[i], foreign_on_loop)) post_refresh(&h->loops[i]);
     }
@@ -299,7 +305,8 @@ void live_presence(live_hub *h, struct wire_presence *out)
 static int64_t address_key(const char *address)
 {
     uint64_t key = UINT64_C(14695981039346656037); /* FNV-1a; a collision only shares a limit */
-    for (const unsigned char *p = (const unsigned char *)address; *p; p++) key = (key ^ *p) * UINT64_C(1099511628211);
+    for (const unsigned char *p = (const unsigned char *)address; *p; p++)
+        key = (key ^ *p) * UINT64_C(1099511628211);
     return (int64_t)key;
 }
 
@@ -390,9 +397,11 @@ static void stop_on_loop(struct live_loop *loop, struct live_item *item)
 static void stop_loops(live_hub *h, int count)
 {
     for (int i = 0; i < count; i++) {
-        while (!post_run(&h->loops[i], stop_on_loop)) (void)usleep(1000); /* must be told, whatever the memory */
+        while (!post_run(&h->loops[i], stop_on_loop))
+            (void)usleep(1000); /* must be told, whatever the memory */
     }
-    for (int i = 0; i < count; i++) live_loop_join(&h->loops[i]);
+    for (int i = 0; i < count; i++)
+        live_loop_join(&h->loops[i]);
 }
 
 static void hub_free(live_hub *h)
@@ -458,8 +467,10 @@ void live_drain(live_hub *h, int64_t deadline_ms)
 {
     int64_t until = clock_mono_us() + deadline_ms * 1000;
     atomic_store(&h->draining, true);
-    for (int i = 0; i < h->loop_count; i++) (void)post_run(&h->loops[i], drain_on_loop); /* out of memory: they are closed without a word */
-    while (atomic_load(&h->active) > 0 && clock_mono_us() < until) (void)usleep(5000);
+    for (int i = 0; i < h->loop_count; i++)
+        (void)post_run(&h->loops[i], drain_on_loop); /* out of memory: they are closed without a word */
+    while (atomic_load(&h->active) > 0 && clock_mono_us() < until)
+        (void)usleep(5000);
 }
 
 void live_stop(live_hub *h)

@@ -12,11 +12,11 @@ struct live_hub {
     struct live_presence presence;
 
     pthread_mutex_t routes_lock;
-    struct map routes;             /* room id → bit mask of the loops where it is open */
+    struct map routes; /* room id → bit mask of the loops where it is open */
 
     pthread_mutex_t counts_lock;
-    struct map user_counts;        /* user id → connections, as (void *)(intptr_t) */
-    struct map address_counts;     /* hash of the address → connections admitted */
+    struct map user_counts;    /* user id → connections, as (void *)(intptr_t) */
+    struct map address_counts; /* hash of the address → connections admitted */
 
     _Atomic int64_t active, admitted;
     int64_t max_connections;

@@ -122,7 +122,8 @@ static void on_tick(uv_timer_t *timer)
     if (loop->reauth_wanted && now - loop->last_reauth_ms >= REAUTH_INTERVAL_MS) {
         loop->reauth_wanted = false;
         loop->last_reauth_ms = now;
-        for (struct live_conn *c = loop->conns; c; c = c->next) live_session_reauthenticate(c);
+        for (struct live_conn *c = loop->conns; c; c = c->next)
+            live_session_reauthenticate(c);
     }
 }
 
@@ -141,7 +142,8 @@ static void fini(struct live_loop *loop)
     size_t at = 0;
     struct live_room *room;
     run_inbox(loop); /* what came too late: items know from `stopping` that they only clean up */
-    while ((room = map_next(&loop->rooms, &at, NULL))) live_room_free(room);
+    while ((room = map_next(&loop->rooms, &at, NULL)))
+        live_room_free(room);
     map_free(&loop->rooms);
     map_free(&loop->users);
     live_ws_pool_fini(&loop->ws);
@@ -184,7 +186,8 @@ confab_err live_loop_start(struct live_loop *loop, live_hub *hub, int index, con
 void live_loop_stop(struct live_loop *loop)
 {
     loop->stopping = true;
-    while (loop->conns) live_conn_abort(loop->conns);
+    while (loop->conns)
+        live_conn_abort(loop->conns);
     if (loop->in_flight == 0) close_handles(loop);
 }
 

@@ -21,7 +21,8 @@ static void room_free(struct presence_room *room)
 {
     size_t at = 0;
     void *user;
-    while ((user = map_next(&room->users, &at, NULL))) free(user);
+    while ((user = map_next(&room->users, &at, NULL)))
+        free(user);
     map_free(&room->users);
     free(room);
 }
@@ -30,7 +31,8 @@ void live_presence_fini(struct live_presence *p)
 {
     size_t at = 0;
     void *room;
-    while ((room = map_next(&p->rooms, &at, NULL))) room_free(room);
+    while ((room = map_next(&p->rooms, &at, NULL)))
+        room_free(room);
     map_free(&p->rooms);
     (void)pthread_mutex_destroy(&p->lock);
 }

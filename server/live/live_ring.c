@@ -22,7 +22,8 @@ static void drop_oldest(struct live_ring *r)
 
 void live_ring_fini(struct live_ring *r)
 {
-    while (r->count) drop_oldest(r);
+    while (r->count)
+        drop_oldest(r);
     free(r->pieces);
     live_writer_fini(&r->writer);
     *r = (struct live_ring){0};
@@ -33,7 +34,8 @@ static bool grow(struct live_ring *r)
     size_t cap = r->cap ? r->cap * 2 : 8;
     struct live_piece *pieces = malloc(cap * sizeof *pieces);
     if (!pieces) return false;
-    for (size_t i = 0; i < r->count; i++) pieces[i] = *piece_at(r, i);
+    for (size_t i = 0; i < r->count; i++)
+        pieces[i] = *piece_at(r, i);
     free(r->pieces);
     r->pieces = pieces;
     r->cap = cap;
@@ -48,7 +50,8 @@ bool live_ring_append_piece(struct live_ring *r, struct live_piece frame)
     *piece_at(r, r->count) = frame;
     r->count++;
     r->bytes += frame.len;
-    while (r->bytes > r->max_bytes && r->count > 1) drop_oldest(r);
+    while (r->bytes > r->max_bytes && r->count > 1)
+        drop_oldest(r);
     return true;
 }
 

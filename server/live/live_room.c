@@ -10,12 +10,12 @@
 #include "wire.h"
 
 enum {
-    PAGE_EVENTS = 512,       /* events of one page for a cursor that is behind */
+    PAGE_EVENTS = 512, /* events of one page for a cursor that is behind */
     PAGE_BYTES = 65536,
-    TAIL_EVENTS_MIN = 64,    /* events read when a room is opened: as many as the ring may hold, between these */
+    TAIL_EVENTS_MIN = 64, /* events read when a room is opened: as many as the ring may hold, between these */
     TAIL_EVENTS_MAX = 4096,
     TYPICAL_FRAME = 160,
-    IDLE_MS = 60000          /* a room without subscribers stays open so long: they may be coming back */
+    IDLE_MS = 60000 /* a room without subscribers stays open so long: they may be coming back */
 };
 
 /* An event announced while the log before it is still being read. */
@@ -78,7 +78,8 @@ static void page_done(struct store_job *job)
 
 static void page_free(struct live_page *page)
 {
-    for (int64_t i = 0; i < page->count; i++) live_block_unref(page->frames[i].block);
+    for (int64_t i = 0; i < page->count; i++)
+        live_block_unref(page->frames[i].block);
     free(page->frames);
     live_writer_fini(&page->writer);
     free(page->waiters);
@@ -145,7 +146,8 @@ static void end_subscriptions(struct live_room *room, const struct event *e)
 static void add_ahead(struct live_room *room, int64_t seq, span json)
 {
     struct live_ahead **at = &room->ahead;
-    while (*at && (*at)->seq < seq) at = &(*at)->next;
+    while (*at && (*at)->seq < seq)
+        at = &(*at)->next;
     if (*at && (*at)->seq == seq) return;
     struct live_ahead *a = malloc(sizeof *a + json.n);
     if (!a) { /* the log has it */
@@ -231,7 +233,8 @@ static void page_arrived(struct live_loop *loop, struct live_item *item)
     assert(room);
     loop->in_flight--;
     struct live_page **at = &room->pages;
-    while (*at != page) at = &(*at)->next;
+    while (*at != page)
+        at = &(*at)->next;
     *at = page->next;
     for (size_t i = 0; i < page->waiter_count; i++) {
         struct live_sub *sub = page->waiters[i];
@@ -260,7 +263,8 @@ void live_room_request_page(struct live_sub *sub)
     struct live_room *room = sub->room;
     int64_t after = sub->next_seq - 1;
     struct live_page *page = room->pages;
-    while (page && page->after != after) page = page->next;
+    while (page && page->after != after)
+        page = page->next;
     if (!page) {
         page = page_submit(room, after, false, PAGE_BYTES, page_arrived);
         if (!page) return; /* asked again with the next flush */
@@ -310,7 +314,8 @@ void live_room_unsubscribe(struct live_sub *sub)
     struct live_room *room = sub->room;
     if (sub->waiting) forget_waiter(room, sub);
     struct live_sub **at = &sub->conn->subs;
-    while (*at != sub) at = &(*at)->next_of_conn;
+    while (*at != sub)
+        at = &(*at)->next_of_conn;
     *at = sub->next_of_conn;
     sub->conn->sub_count--;
     struct live_sub *last = room->subs[--room->sub_count];

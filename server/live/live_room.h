@@ -1,4 +1,5 @@
-/* A room as one loop sees it: the ring of its newest events, its subscribers, and reads from the store for cursors that fell out of the ring.
+/* A room as one loop sees it: the ring of its newest events, its subscribers, and reads from the store for cursors that fell out of the
+ * ring.
  *
  * Invariants: the ring holds events without a hole up to the newest this loop knows. A subscription's next_seq only grows, by one per
  * event handed to the connection, so nothing is skipped, doubled or reordered, wherever the event came from.
@@ -15,12 +16,12 @@ struct live_sub {
     struct live_room *room;
     struct live_conn *conn;
     struct live_sub *next_of_conn;
-    size_t index;            /* in room->subs */
-    int64_t next_seq;        /* the first event not yet handed to the connection */
-    bool replaying;          /* caught_up has not been told yet */
-    int64_t replay_until;    /* tell it when this event has been handed over (or at once, where next_seq is beyond) */
-    int64_t end_seq;         /* > 0: the subscription ends after this event (the user left, the room was deleted) */
-    bool waiting;            /* a page for this cursor is being read */
+    size_t index;         /* in room->subs */
+    int64_t next_seq;     /* the first event not yet handed to the connection */
+    bool replaying;       /* caught_up has not been told yet */
+    int64_t replay_until; /* tell it when this event has been handed over (or at once, where next_seq is beyond) */
+    int64_t end_seq;      /* > 0: the subscription ends after this event (the user left, the room was deleted) */
+    bool waiting;         /* a page for this cursor is being read */
 };
 
 struct live_room {
@@ -28,11 +29,11 @@ struct live_room {
     int64_t id;
     char slug[ROOM_SLUG_MAX + 1];
     struct live_ring ring;
-    bool ready;              /* the ring is filled to the log's end as of opening */
+    bool ready; /* the ring is filled to the log's end as of opening */
     bool reading_tail;
-    bool refresh_wanted;     /* the log grew elsewhere while its end was being read */
-    struct live_ahead *ahead;/* commits announced beyond a hole, ascending; taken once the hole has been read */
-    struct live_page *pages; /* reads in progress for cursors below the ring; waiters share one */
+    bool refresh_wanted;      /* the log grew elsewhere while its end was being read */
+    struct live_ahead *ahead; /* commits announced beyond a hole, ascending; taken once the hole has been read */
+    struct live_page *pages;  /* reads in progress for cursors below the ring; waiters share one */
     struct live_sub **subs;
     size_t sub_count, sub_cap;
     int64_t presence_due_ms; /* > 0: tell the number of people present then */
@@ -41,7 +42,7 @@ struct live_room {
 
 /* The open room, opened if it is not. NULL: out of memory. */
 struct live_room *live_room_open(struct live_loop *loop, int64_t room_id, const char *slug);
-void live_room_free(struct live_room *room);    /* at the loop's end, and by the sweep; no subscriber, no read in progress */
+void live_room_free(struct live_room *room); /* at the loop's end, and by the sweep; no subscriber, no read in progress */
 bool live_room_is_idle(const struct live_room *room, int64_t now_ms);
 
 /* A commit was announced for the room: appends, or notes a hole and reads it. */
@@ -59,17 +60,17 @@ void live_room_broadcast(struct live_room *room, int64_t except_user, span json)
 
 /* A page read from the store: whole frames of consecutive events. */
 struct live_page {
-    struct live_item item;       /* back to the loop */
+    struct live_item item; /* back to the loop */
     struct store_job job;
     struct live_loop *loop;
-    struct live_page *next;      /* in room->pages */
+    struct live_page *next; /* in room->pages */
     int64_t room_id, after;
-    bool tail;                   /* the newest events rather than those after `after` (opening a room) */
+    bool tail; /* the newest events rather than those after `after` (opening a room) */
     size_t max_bytes;
     confab_err result;
-    int64_t first, count;        /* seqs first … first + count - 1 */
-    int64_t last_seq;            /* the room's, in the same snapshot */
-    struct live_piece *frames;   /* one per event, of `writer`'s blocks; each holds a reference */
+    int64_t first, count;      /* seqs first … first + count - 1 */
+    int64_t last_seq;          /* the room's, in the same snapshot */
+    struct live_piece *frames; /* one per event, of `writer`'s blocks; each holds a reference */
     size_t frames_cap;
     struct live_writer writer;
     struct live_sub **waiters;

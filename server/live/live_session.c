@@ -145,10 +145,14 @@ void live_conn_leave(struct live_conn *c, struct live_sub *sub, const char *ref)
 static enum metric_counter recovery_metric(enum chat_recovery recovery)
 {
     switch (recovery) {
-    case CHAT_RECOVERY_RESUMED: return METRIC_RECOVERY_RESUMED;
-    case CHAT_RECOVERY_GAP: return METRIC_RECOVERY_GAP;
-    case CHAT_RECOVERY_EPOCH_CHANGED: return METRIC_RECOVERY_EPOCH;
-    case CHAT_RECOVERY_FRESH: break;
+    case CHAT_RECOVERY_RESUMED:
+        return METRIC_RECOVERY_RESUMED;
+    case CHAT_RECOVERY_GAP:
+        return METRIC_RECOVERY_GAP;
+    case CHAT_RECOVERY_EPOCH_CHANGED:
+        return METRIC_RECOVERY_EPOCH;
+    case CHAT_RECOVERY_FRESH:
+        break;
     }
     return METRIC_RECOVERY_FRESH;
 }
@@ -463,17 +467,27 @@ static void take_command(struct live_conn *c, struct wire_command *command)
 {
     metric_add(METRIC_MSG_RECEIVED, 1);
     switch (command->kind) {
-    case WIRE_AUTH: send_error(c, confab_fail(CONFAB_ALREADY_AUTH), command->ref, "", "", 0); break;
+    case WIRE_AUTH:
+        send_error(c, confab_fail(CONFAB_ALREADY_AUTH), command->ref, "", "", 0);
+        break;
     case WIRE_JOIN: {
         struct chat_request *r = command->request;
         command->request = NULL;
         submit(c, r, NULL, true, finish_join);
         break;
     }
-    case WIRE_REQUEST: take_request(c, command); break;
-    case WIRE_LEAVE: take_leave(c, command); break;
-    case WIRE_TYPING: take_typing(c, command); break;
-    case WIRE_PRESENCE: take_presence(c, command); break;
+    case WIRE_REQUEST:
+        take_request(c, command);
+        break;
+    case WIRE_LEAVE:
+        take_leave(c, command);
+        break;
+    case WIRE_TYPING:
+        take_typing(c, command);
+        break;
+    case WIRE_PRESENCE:
+        take_presence(c, command);
+        break;
     case WIRE_PING:
     case WIRE_HEARTBEAT:
         wire_encode_pong(scratch(c), command->kind == WIRE_HEARTBEAT, clock_wall_ms(), command->ref);
@@ -539,7 +553,8 @@ void live_session_resume(struct live_conn *c)
 
 void live_session_end(struct live_conn *c)
 {
-    while (c->subs) leave_quietly(c, c->subs);
+    while (c->subs)
+        leave_quietly(c, c->subs);
     if (c->counted_user) {
         unlink_user(c);
         live_hub_uncount_user(c->loop->hub, c->actor.user_id);

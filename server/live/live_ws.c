@@ -38,7 +38,7 @@ static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *to, size_t n, int
 static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_t n, int flags, void *user_data)
 {
     struct live_ws_reader *r = user_data;
-    (void)flags; /* wslay passes none */
+    (void)flags;                                    /* wslay passes none */
     if (n > sizeof r->outgoing - r->outgoing_len) { /* cannot be: each message is answered before the next is read */
         wslay_event_set_error(wslay, WSLAY_ERR_CALLBACK_FAILURE);
         return -1;
@@ -81,15 +81,20 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
     struct live_ws_reader *r = user_data;
     if (r->stopped) return;
     switch (arg->opcode) {
-    case WSLAY_TEXT_FRAME: r->pool->on_text(r->ctx, (span){arg->msg ? (const char *)arg->msg : "", arg->msg_length}); break;
-    case WSLAY_PONG: r->pool->on_pong(r->ctx, (span){(const char *)arg->msg, arg->msg_length}); break;
+    case WSLAY_TEXT_FRAME:
+        r->pool->on_text(r->ctx, (span){arg->msg ? (const char *)arg->msg : "", arg->msg_length});
+        break;
+    case WSLAY_PONG:
+        r->pool->on_pong(r->ctx, (span){(const char *)arg->msg, arg->msg_length});
+        break;
     case WSLAY_BINARY_FRAME:
         r->failed = true;
         /* A failure to queue leaves `failed`, which closes all the same. */
         (void)wslay_event_queue_close(wslay, WSLAY_CODE_UNSUPPORTED_DATA, NULL, 0);
         wslay_event_shutdown_read(wslay);
         break;
-    default: break; /* ping and close are answered by wslay */
+    default:
+        break; /* ping and close are answered by wslay */
     }
     /* Answer each ping as it comes, so that a flood of them cannot pile up in wslay's queue. */
     flush_control(r);

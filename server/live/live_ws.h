@@ -16,7 +16,7 @@ struct live_ws_pool {
     struct live_ws_reader *idle;
     size_t max_message;
     /* Called from within live_ws_feed with the feed's ctx. */
-    void (*on_text)(void *ctx, span text);              /* a whole message, valid UTF-8 */
+    void (*on_text)(void *ctx, span text); /* a whole message, valid UTF-8 */
     void (*on_pong)(void *ctx, span payload);
     void (*on_send)(void *ctx, const void *frame, size_t n); /* a control frame that answers (pong, close): send it as it is */
 };
@@ -29,8 +29,8 @@ struct live_ws {
 
 enum live_ws_state {
     LIVE_WS_OPEN,
-    LIVE_WS_PEER_CLOSED,   /* the peer sent a close frame; our answer went to on_send */
-    LIVE_WS_FAILED         /* protocol error, bad UTF-8, binary, too big: our close frame went to on_send; read no more */
+    LIVE_WS_PEER_CLOSED, /* the peer sent a close frame; our answer went to on_send */
+    LIVE_WS_FAILED       /* protocol error, bad UTF-8, binary, too big: our close frame went to on_send; read no more */
 };
 
 /* Feeds what came from the socket, in pieces of any size. Not re-entrant for one connection; live_ws_fini may not be called from within. */
