@@ -21,4 +21,6 @@ CONFAB_MUST_CHECK confab_err http_start(const struct http_config *config, http_s
 void http_set_draining(http_server *s); /* /ready answers 503 from now on; new handshakes are refused */
 void http_stop(http_server *s);         /* waits for requests in progress. Accepts NULL */
 
+void http_write_routes(buf *out); /* everything the server answers, a line `METHOD PATTERN` each. Thread: any */
+
 #endif

@@ -1,0 +1,65 @@
+/* The hand-over: moves the socket of an upgraded connection out of CivetWeb, which would hold a worker thread for as long as it lives.
+ *
+ * CivetWeb answers the handshake (101) and calls back on the same worker thread. There the connection's descriptor is found by its
+ * addresses, duplicated for the hub, and a stand-in is put in its place (dup2): one end of a socket pair whose other end is closed.
+ * CivetWeb reads end-of-file from it, cleans up, and its worker is free; its shutdown() and close() never touch the real socket.
+ *
+ * A client that sends frames before it has our 101 may have had them read into CivetWeb's buffer with its request, where they would be
+ * lost to the hub. So the stand-in holds one frame that only we know (a canary) before its end-of-file. If that is the first frame
+ * CivetWeb reports, its buffer was empty, and only then the hub gets the connection; otherwise it is closed and counted.
+ *
+ * Own descriptors start at `floor`, so that CivetWeb's stay below it and the search is short. Fails closed: what was admitted is
+ * adopted or released, exactly once, and a descriptor that is not handed over is closed.
+ *
+ * Thread: a CivetWeb worker, each with its own ticket; the structure itself is read-only after init but for the set of foreign
+ * descriptors, which is atomic. */
+#ifndef CONFAB_HTTP_HANDOVER_H
+#define CONFAB_HTTP_HANDOVER_H
+
+#include <stdatomic.h>
+
+#include "http_address.h"
+#include "live.h"
+
+struct mg_connection;
+struct mg_context;
+
+/* Where connections go: the hub, or a test. */
+struct handover_target {
+    void *ctx;
+    void (*adopt)(void *ctx, int fd, const struct live_hello *hello);
+    void (*release)(void *ctx, const char *address);
+};
+
+#define HANDOVER_FLOOR_MAX 2048
+#define HANDOVER_CANARY_SIZE 18 /* frame header and 16 random bytes */
+
+struct handover {
+    struct handover_target target;
+    int floor;
+    unsigned char canary[HANDOVER_CANARY_SIZE];
+    atomic_ulong foreign[HANDOVER_FLOOR_MAX / 64]; /* descriptors that are no connections: looked at last */
+};
+
+/* One per worker thread; reused. The worker's thread pointer in CivetWeb points to a struct whose first member this is. */
+struct handover_ticket {
+    bool admitted;           /* live_admit() said yes, and nothing has answered for it yet */
+    int own;                 /* duplicate for the hub, not handed over yet; -1: none */
+    struct live_hello hello;
+};
+
+/* `floor` is at most HANDOVER_FLOOR_MAX. Notes the descriptors open now as foreign. */
+void handover_init(struct handover *h, const struct handover_target *target, int floor);
+/* Registers with CivetWeb for `path` and everything below it. Whoever answers requests (begin_request) lets a handshake through only
+ * with an admitted ticket; any other is refused here by closing it. */
+void handover_register(struct handover *h, struct mg_context *ctx, const char *path);
+
+void handover_ticket_init(struct handover_ticket *t);
+/* At the end of every request: releases what was admitted and not adopted, closes what was not handed over. */
+void handover_settle(struct handover *h, struct handover_ticket *t);
+
+/* The descriptor among CivetWeb's whose peer and local port are these; -1: none, or more than one fits. `peer` NULL: the address is not
+ * known, the ports have to do (then an ambiguity is possible, and is refused). *out_peer (may be NULL) gets the peer's address. */
+int handover_find(struct handover *h, const http_address *peer, int peer_port, int local_port, http_address *out_peer);
+
+#endif

@@ -1,0 +1,303 @@
+#include <civetweb.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "confab/clock.h"
+#include "confab/log.h"
+#include "http_worker.h"
+
+#define STOP_WAIT_MS 5000 /* for requests in progress, at most */
+
+/* What starting and running share with CivetWeb's threads. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open;                /* handlers are registered: workers may begin */
+    bool starting;
+    buf complaints;           /* what CivetWeb said while it started */
+};
+
+struct server {
+    struct http_server base;  /* first member: what handlers see */
+    struct gate gate;
+    int listening;            /* the listening descriptor, CivetWeb's; -1 */
+};
+
+static struct server *server_of(const struct mg_connection *conn) { return mg_get_user_data(mg_get_context(conn)); }
+static struct http_worker *worker_of(const struct mg_connection *conn) { return mg_get_thread_pointer(conn); }
+
+/* ---- one request ---- */
+
+static void route(struct http_exchange *x)
+{
+    unsigned allowed = 0;
+    x->route = http_route_find(x->req, &x->params, &allowed);
+    if (x->route) {
+        x->route->handler(x);
+        return;
+    }
+    if (allowed == 0) {
+        http_fail(x, CONFAB_NOT_FOUND);
+        return;
+    }
+    buf allow = {0};
+    http_route_write_allow(allowed, &allow);
+    http_response_add(x->res, "Allow", buf_span(&allow));
+    buf_free(&allow);
+    http_fail(x, CONFAB_METHOD_NOT_ALLOWED);
+}
+
+static void log_request(const struct http_worker *w)
+{
+    char path[256];
+    if (!span_copy(w->req.path, path, sizeof path)) path[0] = '\0'; /* the query is left out: it may hold a token */
+    LOG_DEBUG("answered a request", LOG_STR("method", http_method_word(w->req.method)), LOG_STR("path", path),
+              LOG_INT("status", w->res.status), LOG_STR("address", w->req.address));
+}
+
+/* Every request comes through here, before CivetWeb does anything by itself. Returns 0 where CivetWeb is to go on with a WebSocket
+ * handshake, else the status that was answered. */
+static int on_begin_request(struct mg_connection *conn)
+{
+    struct http_server *s = &server_of(conn)->base;
+    struct http_worker *w = worker_of(conn);
+    if (!w) { /* out of memory when the thread began */
+        mg_disable_connection_keep_alive(conn);
+        return -1;
+    }
+    w->busy = true;
+    (void)atomic_fetch_add(&s->in_flight, 1);
+    http_response_clear(&w->res);
+    confab_err e = http_worker_read(w, s, conn);
+    bool unread = confab_failed(e);
+    if (unread) {
+        http_response_problem(&w->res, e, 0);
+    } else {
+        struct http_exchange x = {.server = s, .req = &w->req, .res = &w->res, .ticket = &w->ticket};
+        route(&x);
+        if (x.hand_over) return 0;
+    }
+    http_worker_send(w, s, conn, unread);
+    log_request(w);
+    return w->res.status;
+}
+
+static void on_end_request(const struct mg_connection *conn, int status)
+{
+    struct http_server *s = &server_of(conn)->base;
+    struct http_worker *w = worker_of(conn);
+    (void)status;
+    if (!w || !w->busy) return;
+    handover_settle(&s->handover, &w->ticket);
+    w->busy = false;
+    (void)atomic_fetch_sub(&s->in_flight, 1);
+}
+
+/* What CivetWeb refuses by itself: requests that it cannot read. */
+static int on_http_error(struct mg_connection *conn, int status, const char *message)
+{
+    struct http_worker *w = worker_of(conn);
+    confab_err e = confab_fail_msg(CONFAB_INVALID_FIELD, "The request cannot be read");
+    (void)message; /* may quote the request */
+    if (!w) return 1;
+    if (status == 413) e = confab_fail_msg(CONFAB_TOO_LARGE, "The request's head is too large");
+    if (status >= 500 && status != 505) e = confab_fail(CONFAB_INTERNAL);
+    http_response_clear(&w->res);
+    http_response_problem(&w->res, e, 0);
+    w->req.head = w->req.keep_alive = false;
+    http_worker_send(w, &server_of(conn)->base, conn, false);
+    return 0;
+}
+
+/* ---- threads and logs ---- */
+
+static void *on_init_thread(const struct mg_context *ctx, int type)
+{
+    struct server *s = mg_get_user_data(ctx);
+    if (type != 1) return NULL; /* the accepting thread needs nothing */
+    (void)pthread_mutex_lock(&s->gate.lock);
+    while (!s->gate.open) (void)pthread_cond_wait(&s->gate.changed, &s->gate.lock);
+    (void)pthread_mutex_unlock(&s->gate.lock);
+    struct http_worker *w = http_worker_new();
+    if (!w) LOG_ERROR("out of memory for a worker");
+    return w;
+}
+
+static void on_exit_thread(const struct mg_context *ctx, int type, void *worker)
+{
+    (void)ctx;
+    if (type == 1) http_worker_free(worker);
+}
+
+static int on_log_message(const struct mg_connection *conn, const char *message)
+{
+    struct server *s = conn ? server_of(conn) : NULL;
+    if (s) {
+        (void)pthread_mutex_lock(&s->gate.lock);
+        bool starting = s->gate.starting;
+        if (starting) buf_printf(&s->gate.complaints, "%s%s", s->gate.complaints.len ? "; " : "", message);
+        (void)pthread_mutex_unlock(&s->gate.lock);
+        if (starting) return 1;
+    }
+    LOG_DEBUG("CivetWeb says", LOG_STR("message", message));
+    return 1;
+}
+
+static int on_log_access(const struct mg_connection *conn, const char *message)
+{
+    (void)conn;
+    (void)message;
+    return 1; /* log_request() does it, without the query */
+}
+
+static void set_gate(struct server *s, bool open, bool starting)
+{
+    (void)pthread_mutex_lock(&s->gate.lock);
+    s->gate.open = open;
+    s->gate.starting = starting;
+    (void)pthread_cond_broadcast(&s->gate.changed);
+    (void)pthread_mutex_unlock(&s->gate.lock);
+}
+
+/* ---- start ---- */
+
+static confab_err start_civetweb(struct server *s, buf *problem)
+{
+    const struct settings *set = s->base.config.settings;
+    char ports[160], threads[24];
+    (void)snprintf(ports, sizeof ports, "%s:%lld", set->listen, (long long)set->port); /* the address was checked: it fits */
+    (void)snprintf(threads, sizeof threads, "%lld", (long long)set->http_threads);
+    const char *options[] = {
+        "listening_ports", ports,
+        "num_threads", threads,
+        "tcp_nodelay", "1",
+        "listen_backlog", "4096",       /* a reconnect storm waits in the kernel, not in retries */
+        "connection_queue", "1024",
+        "enable_keep_alive", "yes",
+        "keep_alive_timeout_ms", "1000", /* an idle connection holds a worker: not for long */
+        "request_timeout_ms", "10000",
+        "max_request_size", "16384",    /* request line and headers */
+        "decode_url", "no",             /* http_request_set_target() does, segment by segment */
+        "enable_directory_listing", "no",
+        "enable_auth_domain_check", "no",
+        "access_control_allow_origin", "",
+        "access_control_allow_methods", "",
+        "access_control_allow_headers", "",
+        NULL,
+    };
+    const struct mg_callbacks callbacks = {
+        .begin_request = on_begin_request,
+        .end_request = on_end_request,
+        .http_error = on_http_error,
+        .log_message = on_log_message,
+        .log_access = on_log_access,
+        .init_thread = on_init_thread,
+        .exit_thread = on_exit_thread,
+    };
+    set_gate(s, false, true);
+    s->base.civet = mg_start(&callbacks, s, options);
+    set_gate(s, false, false);
+    if (s->base.civet) return confab_ok();
+    buf_printf(problem, "Cannot listen on %s port %lld: %s", set->listen, (long long)set->port, buf_cstr(&s->gate.complaints));
+    return confab_fail(CONFAB_INVALID_FIELD);
+}
+
+/* The descriptor that listens on this port; -1: none. */
+static int find_listening(int port, int floor)
+{
+    for (int fd = 3; fd < floor; fd++) {
+        struct sockaddr_in at;
+        socklen_t size = sizeof at, flag_size = sizeof(int);
+        int listening = 0;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &flag_size) != 0 || !listening) continue;
+        if (getsockname(fd, (struct sockaddr *)&at, &size) == 0 && at.sin_family == AF_INET && ntohs(at.sin_port) == port) return fd;
+    }
+    return -1;
+}
+
+static void adopt_by_hub(void *ctx, int fd, const struct live_hello *hello) { live_adopt(ctx, fd, hello); }
+static void release_by_hub(void *ctx, const char *address) { live_release(ctx, address); }
+
+/* What needs CivetWeb to be there, before its workers begin. */
+static void prepare(struct server *s, int port)
+{
+    int threads = (int)s->base.config.settings->http_threads, wait_s = 10;
+    int floor = 256 + 3 * threads; /* per worker: an event descriptor, a connection, and one being accepted; the rest is the store's */
+    const struct handover_target hub = {.ctx = s->base.config.hub, .adopt = adopt_by_hub, .release = release_by_hub};
+    handover_init(&s->base.handover, &hub, floor > 512 ? floor : 512);
+    handover_register(&s->base.handover, s->base.civet, "/ws");
+    s->listening = find_listening(port, s->base.handover.floor);
+    /* Browsers open spare connections and send nothing: the kernel keeps those until bytes come, so that they hold no worker. */
+    if (s->listening >= 0) (void)setsockopt(s->listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, &wait_s, sizeof wait_s);
+}
+
+static confab_err read_config(struct server *s, buf *problem)
+{
+    const struct settings *set = s->base.config.settings;
+    http_address address;
+    if (!http_networks_parse(set->trusted_proxies, &s->base.trusted, problem)) {
+        buf_append_str(problem, " in CONFAB_TRUSTED_PROXIES");
+        return confab_fail(CONFAB_INVALID_FIELD);
+    }
+    if (!http_address_parse(span_of(set->listen), &address)) {
+        buf_printf(problem, "CONFAB_LISTEN is \"%s\"; expected an address, e.g. 127.0.0.1 or 0.0.0.0", set->listen);
+        return confab_fail(CONFAB_INVALID_FIELD);
+    }
+    return confab_ok();
+}
+
+static void free_server(struct server *s)
+{
+    http_identities_fini(&s->base.identities);
+    buf_free(&s->gate.complaints);
+    (void)pthread_mutex_destroy(&s->gate.lock);
+    (void)pthread_cond_destroy(&s->gate.changed);
+    free(s);
+}
+
+confab_err http_start(const struct http_config *config, http_server **out, int *out_port, buf *problem)
+{
+    struct mg_server_port port;
+    struct server *s = calloc(1, sizeof *s);
+    if (!s) return confab_fail(CONFAB_INTERNAL);
+    s->base.config = *config;
+    s->base.started_us = clock_mono_us();
+    s->listening = -1;
+    (void)pthread_mutex_init(&s->gate.lock, NULL); /* these two cannot fail for plain ones on Linux */
+    (void)pthread_cond_init(&s->gate.changed, NULL);
+    http_identities_init(&s->base.identities);
+    confab_err e = read_config(s, problem);
+    if (!confab_failed(e)) e = start_civetweb(s, problem);
+    if (confab_failed(e)) {
+        free_server(s);
+        return e;
+    }
+    *out_port = mg_get_server_ports(s->base.civet, 1, &port) == 1 ? port.port : (int)config->settings->port;
+    prepare(s, *out_port);
+    set_gate(s, true, false);
+    *out = &s->base;
+    return confab_ok();
+}
+
+/* ---- stop ---- */
+
+void http_set_draining(http_server *s) { atomic_store(&s->draining, true); }
+
+void http_stop(http_server *base)
+{
+    if (!base) return;
+    struct server *s = (struct server *)base;
+    atomic_store(&base->draining, true);
+    int64_t until_us = clock_mono_us() + STOP_WAIT_MS * 1000;
+    while (atomic_load(&base->in_flight) > 0 && clock_mono_us() < until_us) (void)usleep(2000); /* CivetWeb cuts answers short once stopping */
+    /* Wakes CivetWeb's accepting thread, which would otherwise look at the stop flag every two seconds only. */
+    if (s->listening >= 0) (void)shutdown(s->listening, SHUT_RDWR);
+    mg_stop(base->civet);
+    free_server(s);
+}
