@@ -124,18 +124,6 @@ static confab_err run(struct store_job *job, store_tx *tx)
     return confab_failed(e) ? e : handlers[r->op].run(&t);
 }
 
-static void count(const struct chat_request *r)
-{
-    static const enum metric_counter recoveries[] = {
-        [CHAT_RECOVERY_FRESH] = METRIC_RECOVERY_FRESH,
-        [CHAT_RECOVERY_RESUMED] = METRIC_RECOVERY_RESUMED,
-        [CHAT_RECOVERY_GAP] = METRIC_RECOVERY_GAP,
-        [CHAT_RECOVERY_EPOCH_CHANGED] = METRIC_RECOVERY_EPOCH,
-    };
-    if (r->result.kind == CHAT_RESULT_ACK && r->result.duplicate && r->args.client_id.p) metric_add(METRIC_DUPLICATES, 1);
-    if (r->result.kind == CHAT_RESULT_JOINED) metric_add(recoveries[r->result.recovery], 1);
-}
-
 static void finish(struct store_job *job)
 {
     struct chat_request *r = (struct chat_request *)job;
@@ -144,7 +132,7 @@ static void finish(struct store_job *job)
         if (r->own.changed && c->observer.on_user_changed)
             c->observer.on_user_changed(c->observer.ctx, r->own.changed_user, r->own.changed_session);
         if (confab_failed(r->own.refusal)) r->job.result = r->own.refusal;
-        else count(r);
+        else if (r->result.kind == CHAT_RESULT_ACK && r->result.duplicate && r->args.client_id.p) metric_add(METRIC_DUPLICATES, 1);
     }
     r->reply(r);
 }

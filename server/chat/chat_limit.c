@@ -349,7 +349,7 @@ static void prepare(limits *l, struct ask *a, struct limit_rate rate)
     a->burst = clamp(rate.burst, 1, BURST_MAX);
 }
 
-/* The debt of a cell now, in time; a burst that has shrunk since forgives what lies beyond it. */
+/* The debt of a cell now, in time; where the burst has shrunk since, what lies beyond it is forgiven. */
 static int64_t debt_ns(const struct cell *c, int64_t interval_ns, int64_t burst, int64_t now_ns)
 {
     return clamp(c->tat_ns - now_ns, 0, interval_ns * burst);
@@ -364,6 +364,7 @@ static void look(const limits *l, struct ask *a, int64_t now_us, struct limit_ve
     c->burst = a->burst;
     int64_t debt = debt_ns(c, a->interval_ns, a->burst, now_us * 1000);
     int64_t room = a->interval_ns * a->burst - debt; /* of time, before this one */
+    c->tat_ns = now_us * 1000 + debt;
     a->tat_ns = now_us * 1000 + debt + a->interval_ns;
     a->refused = room < a->interval_ns;
     if (a->refused) {
