@@ -42,4 +42,3 @@ pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)   # db
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)  # chat (passwords), wire (tokens), http (cookies)
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)    # wire
 pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv)          # live
-pkg_check_modules(WSLAY REQUIRED IMPORTED_TARGET libwslay)    # live

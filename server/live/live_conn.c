@@ -429,7 +429,7 @@ void live_conn_page(struct live_conn *c, struct live_sub *sub, struct live_page 
         if (page->result.code == CONFAB_ROOM_NOT_FOUND) {
             live_conn_leave(c, sub, "");
         } else if (page->result.code != CONFAB_BUSY) { /* busy: asked again with the next flush */
-            live_conn_close(c, CONFAB_SLOW_CONSUMER, 1000);
+            live_conn_close_status(c, 1013, page->result.code, 1000);
         }
         return;
     }

@@ -10,7 +10,7 @@
 #include "live_room.h"
 #include "wire.h"
 
-enum { TICK_MS = 1000, REAUTH_INTERVAL_MS = 2000 };
+enum { TICK_MS = 1000, REAUTH_INTERVAL_MS = 2000, SWEEP_ROOMS = 256 };
 
 int64_t live_loop_now_ms(const struct live_loop *loop) { return (int64_t)uv_now(&loop->uv); }
 
@@ -100,17 +100,16 @@ static void tell_presence(struct live_room *room)
 
 static void sweep_rooms(struct live_loop *loop, int64_t now)
 {
-    size_t at = 0;
-    struct live_room *room, *idle = NULL;
+    struct live_room *room, *idle[SWEEP_ROOMS];
+    size_t at = 0, n = 0;
     while ((room = map_next(&loop->rooms, &at, NULL))) {
         if (room->presence_due_ms && now >= room->presence_due_ms) tell_presence(room);
         if (room->refresh_wanted && !room->reading_tail) live_room_refresh(room);
-        if (live_room_is_idle(room, now)) idle = room;
+        if (n < SWEEP_ROOMS && live_room_is_idle(room, now)) idle[n++] = room;
     }
-    /* One a tick is enough, and keeps the walk above simple. */
-    if (idle) {
-        (void)map_remove(&loop->rooms, idle->id);
-        live_room_free(idle);
+    for (size_t i = 0; i < n; i++) { /* after the walk: the map must not change during it */
+        (void)map_remove(&loop->rooms, idle[i]->id);
+        live_room_free(idle[i]);
     }
 }
 
