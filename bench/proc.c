@@ -42,6 +42,25 @@ int64_t proc_resident_bytes(pid_t pid)
     return fields == 2 ? (int64_t)resident * sysconf(_SC_PAGESIZE) : 0;
 }
 
+int64_t proc_own_memory_bytes(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    long long kib = 0;
+    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "RssAnon:", 8) == 0) {
+            kib = strtoll(line + 8, NULL, 10);
+            break;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return (int64_t)kib * 1024;
+}
+
 /* Gets the page into *out, NUL terminated. Returns false when the server cannot be reached or says nothing. */
 static bool get_page(uint16_t port, bytes *out)
 {

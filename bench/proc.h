@@ -18,6 +18,9 @@ int64_t proc_own_cpu_ns(void);
 /* Resident memory in bytes; 0 for pid 0 or a process that is gone. */
 int64_t proc_resident_bytes(pid_t pid);
 
+/* The part of it that is the process's own (heap, stacks), without mapped files such as a database; in bytes. */
+int64_t proc_own_memory_bytes(pid_t pid);
+
 /* Reads `name` (a whole sample name, without labels) from GET /metrics on loopback. Returns false where the server has
  * no such page or sample. */
 bool proc_get_metric(uint16_t port, const char *name, double *out_value);
