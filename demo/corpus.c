@@ -128,7 +128,7 @@ static bool add_line(corpus *c, const corpus_utterance *u, size_t max_text)
         return false;
     }
     const size_t len = c->text.len - start;
-    if (len == 0 || len > max_text) {
+    if (len == 0 || text_escaped_len(c->text.at + start, len) > max_text) {
         c->text.len = start;
         c->counts.empty_lines += len == 0;
         c->counts.too_long_lines += len > 0;

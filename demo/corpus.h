@@ -6,7 +6,8 @@
  *     anything else              a notice of the log (joins, parts, modes): nobody said it, nobody sends it
  * One space after <nick> belongs to the format, a CR before the LF and a byte-order mark at the start of a file to the file;
  * all else is text and stays, control bytes included. Text is repaired as text.h says.
- * A line with empty text is counted and not sent: Confab takes no empty message. So is one above max_text bytes.
+ * A line with empty text is counted and not sent: Confab takes no empty message. So is one whose text takes more than max_text bytes in
+ * a JSON string: it would not fit into a frame.
  *
  * Ownership: a corpus owns everything reachable from it.  Thread: any, once loaded (read only). */
 #ifndef CONFAB_DEMO_CORPUS_H
@@ -58,7 +59,7 @@ typedef struct corpus_counts {
     size_t notices;        /* not spoken by anybody */
     size_t actions;        /* /me */
     size_t empty_lines;    /* spoken, without text */
-    size_t too_long_lines; /* above max_text */
+    size_t too_long_lines; /* spoken, above max_text */
     size_t repaired_lines; /* with invalid UTF-8 */
     size_t repaired_bytes;
     size_t nicks; /* distinct spellings of those who say something; more than users where only case differs */
@@ -79,8 +80,7 @@ typedef struct corpus {
 
 #define CORPUS_NO_USER UINT32_MAX
 
-/* Reads the *.txt files of a folder in the order of their names, at most max_files of them (0: all). Lines above max_text bytes are
- * left out. Returns owned, or NULL with one line in problem[]. */
+/* Reads the *.txt files of a folder in the order of their names, at most max_files of them (0: all). Returns owned, or NULL with one line in problem[]. */
 corpus *corpus_load(const char *folder, size_t max_files, size_t max_text, char *problem, size_t problem_size);
 
 /* Adds one file's content as a room. For corpus_load() and tests. Returns false when out of memory. */

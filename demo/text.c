@@ -62,6 +62,16 @@ bool text_append_repaired(bytes *out, const char *text, size_t len, size_t *out_
     return true;
 }
 
+size_t text_escaped_len(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        n += c == '"' || c == '\\' ? 2 : c < 0x20 ? 6 : 1;
+    }
+    return n;
+}
+
 static bool name_may_contain(unsigned char c)
 {
     return c > ' ' && c < 0x7F && c != '~' && strchr("\"<>&@/:,#%?\\", c) == NULL;

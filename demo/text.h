@@ -15,6 +15,9 @@
  * U+FFFD; everything else stays as it is, byte for byte. *out_repaired: bytes replaced. Returns false when out of memory. */
 bool text_append_repaired(bytes *out, const char *text, size_t len, size_t *out_repaired);
 
+/* Bytes that the text takes inside a JSON string, as peek_escape() writes it. */
+size_t text_escaped_len(const char *text, size_t len);
+
 /* Makes a valid user name of a nick. Different nicks give different names: a byte that a name may not contain becomes
  * ~ and two hex digits, and a nick that grows too long ends in ~ and a hash. (No IRC nick contains ~.) Names are told apart
  * without regard to case, so nicks that differ only by case share a user: that is the corpus table's business. */

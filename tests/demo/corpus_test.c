@@ -253,6 +253,18 @@ static void empty_and_overlong_lines_are_counted_and_left_out(void **state)
     corpus_free(c);
 }
 
+static void a_line_is_too_long_by_what_it_takes_in_a_frame(void **state)
+{
+    (void)state;
+    char content[300];
+    corpus *c = corpus_new();
+    (void)snprintf(content, sizeof content, "[01:00] <a> %0*d\"\\\x08\n[01:00] <a> %0*d\"\\\x08\n", MAX_TEXT - 10, 7, MAX_TEXT - 9, 7);
+    add(c, "one.txt", content);
+    assert_int_equal(c->line_count, 1); /* each of the three takes 2, 2 and 6 bytes */
+    assert_int_equal(c->counts.too_long_lines, 1);
+    corpus_free(c);
+}
+
 static void files_without_speakers_make_no_room_and_equal_ids_get_a_number(void **state)
 {
     (void)state;
@@ -351,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_file_becomes_a_room_with_its_speakers_as_members),
         cmocka_unit_test(nicks_that_differ_only_by_case_share_the_first_spelling),
         cmocka_unit_test(empty_and_overlong_lines_are_counted_and_left_out),
+        cmocka_unit_test(a_line_is_too_long_by_what_it_takes_in_a_frame),
         cmocka_unit_test(files_without_speakers_make_no_room_and_equal_ids_get_a_number),
         cmocka_unit_test(thousands_of_users_are_found_again),
         cmocka_unit_test(a_folder_is_read_by_name_up_to_the_limit),
