@@ -1,5 +1,6 @@
 import { byId, el, icon, say } from './dom.js';
 import { counted, errorText } from './format.js';
+import { titleOf } from './room-state.js';
 
 /**
  * Asks before something that cannot be taken back.
@@ -49,21 +50,22 @@ export class BrowseDialog {
     const wanted = this.filter.value.trim().toLowerCase();
     const rooms = [...this.model.rooms.values()]
       .filter(({ id, info }) => !info.archived && `${id} ${info.name} ${info.topic}`.toLowerCase().includes(wanted))
-      .sort((a, b) => a.info.name.localeCompare(b.info.name));
+      .sort((a, b) => titleOf(a).localeCompare(titleOf(b)));
     byId('browse-list').replaceChildren(...rooms.map((room) => this.#row(room)));
     byId('browse-none').hidden = rooms.length > 0;
   }
 
   /** @param {import('./room-state.js').RoomState} room */
-  #row({ id, info, member }) {
+  #row(room) {
+    const { id, info, member } = room;
     const about = [info.topic, counted(info.members ?? 0, 'member', 'members')].filter(Boolean).join(' · ');
     return el('li', { class: 'browse__room' },
       el('div', { class: 'browse__about' },
-        el('p', { class: 'browse__name', text: info.name || id }), el('p', { class: 'browse__topic', text: about })),
+        el('p', { class: 'browse__name', text: titleOf(room) }), el('p', { class: 'browse__topic', text: about })),
       info.kind === 'private' && icon('lock'),
       el('button', {
         class: 'button', type: 'button', text: member ? 'Open' : 'Join',
-        'aria-label': `${member ? 'Open' : 'Join'} ${info.name || id}`,
+        'aria-label': `${member ? 'Open' : 'Join'} ${titleOf(room)}`,
         on: { click: (/** @type {any} */ event) => this.#enter(event.currentTarget, id, member) },
       }));
   }

@@ -15,6 +15,7 @@ const NOTICE = 'confab.notice';
 const LAST_ROOM = 'confab.room';
 const RESUME_RETRY_MS = 2_000;
 
+/** @type {ConfabClient} */
 const client = new ConfabClient({
   base: location.origin,
   cookie: true,
@@ -30,13 +31,14 @@ async function enter() {
   sessionStorage.removeItem(NOTICE);
   while (!client.session.signedIn) {
     try {
-      if (!await client.session.resume()) await signIn(client.session, notice);
+      const resumed = await client.session.resume();
+      byId('unreachable').hidden = true;
+      if (!resumed) await signIn(client.session, notice);
     } catch {
       byId('unreachable').hidden = false;
       await new Promise((resolve) => setTimeout(resolve, RESUME_RETRY_MS));
     }
   }
-  byId('unreachable').hidden = true;
 }
 
 function startChat() {
@@ -52,7 +54,7 @@ function startChat() {
   byId('my-name').textContent = model.me.display_name || model.me.user_id;
   paintFace(byId('my-face'), model.me.user_id, model.me.display_name || model.me.user_id);
   byId('sign-out').addEventListener('click', () => signOut());
-  client.session.on('signed_out', ({ reason }) => leave(reason));
+  client.session.on('signed_out', (/** @type {{reason: string}} */ { reason }) => leave(reason));
 
   byId('app').hidden = false;
   followAddress(model);

@@ -44,6 +44,11 @@ export function layOut({ messages, pending, newAfter, me, nameOf, now = new Date
       block = null;
       lines.push({ key: `d${day}`, kind: 'day', text: dayName(date, now) });
     }
+    if (!divided && message.id > /** @type {number} */ (newAfter) && message.user_id !== me) {
+      divided = true; // one's own message is no news
+      block = null;
+      lines.push({ key: 'new', kind: 'new' });
+    }
     const at = date.getTime();
     const first = block === null || block.user_id !== message.user_id || at - block.at > BLOCK_MS;
     block = { user_id: message.user_id, at };
@@ -55,11 +60,6 @@ export function layOut({ messages, pending, newAfter, me, nameOf, now = new Date
   for (const message of messages) {
     const change = changes.get(message.id);
     if (message.deleted || (change?.type === 'delete_message' && change.state !== 'failed')) continue;
-    if (!divided && message.id > /** @type {number} */ (newAfter) && message.user_id !== me) {
-      divided = true; // one's own message is no news
-      lines.push({ key: 'new', kind: 'new' });
-      block = null;
-    }
     add(message, change ? { entry: change, state: change.state } : {});
   }
   for (const entry of sends) {

@@ -8,7 +8,7 @@ const KEEP = 300;
 const KEEP_SLACK = 150;
 const TYPING_SHOWN_MS = 6_000;
 const TYPING_EVERY_MS = 3_000;
-const READ_DELAY_MS = 600;
+const READ_EVERY_MS = 1_000;
 const RETRY_MS = 3_000;
 /** The room that people land in who are in none yet. */
 const FIRST_ROOM = 'general';
@@ -37,8 +37,6 @@ export class ChatModel extends Emitter {
   #learning = Promise.resolve();
   /** @type {Set<RoomState>} */
   #dirty = new Set();
-  /** @type {any} */
-  #readTimer = null;
   #typingSaid = { room_id: '', at: 0 };
   /** Readings of the list, one after the other. */
   #reading = Promise.resolve();
@@ -63,7 +61,7 @@ export class ChatModel extends Emitter {
     subscriptions.on('event', ({ room_id, event }) => this.#event(room_id, event));
     subscriptions.on('reset', ({ room_id }) => this.#startOver(room_id, null, 0));
     subscriptions.on('gap', ({ room_id }) => this.#startOver(room_id, 'Older messages are no longer kept.'));
-    subscriptions.on('caught_up', ({ room_id }) => room_id === this.activeId && this.#loadPresence(room_id));
+    subscriptions.on('caught_up', ({ room_id }) => this.#caughtUp(room_id));
     subscriptions.on('left', ({ room_id }) => this.#out(room_id));
     subscriptions.on('refused', ({ room_id }) => this.#out(room_id));
     outbox.on('changed', ({ room_id }) => this.#touch(this.rooms.get(room_id)));
@@ -91,7 +89,7 @@ export class ChatModel extends Emitter {
       if (!user?.display_name || user.display_name === user_id) return;
       this.#names.set(user_id, user.display_name);
       this.#touch(this.active);
-      if (this.active) this.emit('people', { room: this.active });
+      if (this.active) this.#soon('people', this.active);
     });
   }
 
@@ -225,29 +223,37 @@ export class ChatModel extends Emitter {
       room.countedTo = id;
       if (event.type === 'message' && user_id !== this.me.user_id && !event.data.deleted) {
         room.unread += 1;
-        this.#soon('rooms');
+        this.#soon('rooms', room);
       }
     }
     if (event.type === 'message') this.#stopTyping(room, user_id);
     if (applyRoomEvent(room, event)) {
-      this.emit('room', { room });
-      this.emit('people', { room });
-      this.#soon('rooms');
+      for (const what of ['room', 'people', 'rooms']) this.#soon(what, room);
     }
     if (room.loaded !== 'no') room.queue.push(event);
     this.#touch(room);
   }
 
-  #roomsTold = true;
+  /** @type {Map<string, Set<RoomState>>} */
+  #toTell = new Map();
 
-  /** @param {'rooms'} what */
-  #soon(what) {
-    if (!this.#roomsTold) return;
-    this.#roomsTold = false;
-    this.schedule(() => {
-      this.#roomsTold = true;
-      this.emit(what);
-    });
+  /**
+   * A replay may bring thousands of events that change one thing: it is told once.
+   * @param {string} what
+   * @param {RoomState} room
+   */
+  #soon(what, room) {
+    if (this.#toTell.size === 0) this.schedule(() => this.#tell());
+    this.#toTell.set(what, (this.#toTell.get(what) ?? new Set()).add(room));
+  }
+
+  #tell() {
+    const toTell = [...this.#toTell];
+    this.#toTell.clear();
+    for (const [what, rooms] of toTell) {
+      if (what === 'rooms') this.emit(what);
+      else for (const room of rooms) this.emit(what, { room });
+    }
   }
 
   /** Many events may come at once; the timeline takes them together. @param {RoomState|undefined} room */
@@ -378,13 +384,32 @@ export class ChatModel extends Emitter {
     }
     if (last_id <= room.lastRead) return;
     room.lastRead = last_id;
-    clearTimeout(this.#readTimer);
-    this.#readTimer = setTimeout(() => this.client.read(room.id, room.lastRead).catch(() => {}), READ_DELAY_MS);
+    this.#sayRead(room);
+  }
+
+  /** At once, then not more often than now and then. @param {RoomState} room */
+  #sayRead(room) {
+    if (room.readTimer !== null || room.lastRead <= room.readSaid) return;
+    room.readSaid = room.lastRead;
+    this.client.read(room.id, room.lastRead).catch(() => {
+      room.readSaid = 0; // again when there is a link
+    });
+    room.readTimer = setTimeout(() => {
+      room.readTimer = null;
+      this.#sayRead(room);
+    }, READ_EVERY_MS);
   }
 
   /** The page is looked away from: what comes from here on will be new. @param {RoomState} room */
   lookedAway(room) {
     if (room.unread === 0) room.newAfter = room.info.last_id;
+  }
+
+  /** @param {string} room_id */
+  #caughtUp(room_id) {
+    const room = this.rooms.get(room_id);
+    if (room?.member && room.readSaid === 0) this.#sayRead(room);
+    if (room_id === this.activeId) this.#loadPresence(room_id);
   }
 
   /* Who is here */
@@ -430,7 +455,7 @@ export class ChatModel extends Emitter {
       else room.here.delete(frame.user_id);
       room.online = frame.online ?? room.here.size;
       if (frame.type === 'user_left') this.#stopTyping(room, frame.user_id);
-      this.emit('people', { room });
+      this.#soon('people', room);
     }
   }
 

@@ -10,6 +10,8 @@ import { createTimeline } from './timeline.js';
  * @property {number} unread
  * @property {number} countedTo id of the last event that `unread` takes into account
  * @property {number} lastRead
+ * @property {number} readSaid up to where the server has been told that one has read; 0: to be told
+ * @property {any} readTimer
  * @property {import('./timeline.js').Timeline} timeline
  * @property {'no'|'loading'|'yes'|'failed'} loaded whether the newest page is there
  * @property {boolean} loadingOlder
@@ -25,6 +27,9 @@ import { createTimeline } from './timeline.js';
  * @property {Map<string, any>} typing user id → timer
  */
 
+/** What to call a room. @param {RoomState} room */
+export const titleOf = (room) => room.info.name || room.id;
+
 /**
  * @param {any} info
  * @param {string} me
@@ -33,7 +38,7 @@ import { createTimeline } from './timeline.js';
 export function createRoom(info, me) {
   return {
     id: info.room_id, info, member: Boolean(info.role), unread: info.unread ?? 0, countedTo: info.last_id,
-    lastRead: info.last_read_id ?? 0, timeline: createTimeline(me), loaded: 'no', loadingOlder: false, hasOlder: false,
+    lastRead: info.last_read_id ?? 0, readSaid: info.last_read_id ?? 0, readTimer: null, timeline: createTimeline(me), loaded: 'no', loadingOlder: false, hasOlder: false,
     content: 0, newAfter: null, notice: null, queue: [], acked: new Map(), members: new Map(), here: new Set(),
     online: info.online ?? 0, typing: new Map(),
   };

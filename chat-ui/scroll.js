@@ -49,6 +49,20 @@ export class ScrollKeeper {
     this.box.scrollTop = this.box.scrollHeight;
   }
 
+  /**
+   * Puts a line near the top of the view, unless it is in view at the end anyway.
+   * @param {Element} line
+   * @returns {boolean} whether the place is now away from the end
+   */
+  beginAt(line) {
+    this.toEnd();
+    const above = this.box.getBoundingClientRect().top - line.getBoundingClientRect().top;
+    if (above <= 0) return false;
+    this.box.scrollTop -= above + this.box.clientHeight / 5;
+    this.following = this.distanceToEnd < NEAR_END;
+    return !this.following;
+  }
+
   #firstInView() {
     const edge = this.box.getBoundingClientRect().top;
     let low = 0;

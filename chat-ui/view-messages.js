@@ -16,6 +16,8 @@ export class MessagesView {
   #room;
   /** id of the newest message when the reader scrolled away from it */
   #leftAt = 0;
+  /** Whether the place to begin reading at has been found. */
+  #placed = false;
 
   /**
    * @param {import('./model.js').ChatModel} model
@@ -97,6 +99,7 @@ export class MessagesView {
     this.list.replaceChildren();
     this.#nodes.clear();
     this.scroll.following = true;
+    this.#placed = false;
     this.#draw();
   }
 
@@ -112,13 +115,23 @@ export class MessagesView {
       messages: room.timeline.messages, pending: this.model.pending(room), newAfter: room.newAfter,
       me: this.model.me.user_id, nameOf: (id) => this.model.nameOf(id),
     });
-    this.list.setAttribute('aria-busy', String(room.loaded === 'loading' || room.loadingOlder));
+    this.scroll.box.setAttribute('aria-busy', String(room.loaded === 'loading' || room.loadingOlder));
     this.scroll.keep(() => {
       say(this.top, this.#topText(room, lines.length));
       say(this.empty, room.loaded === 'yes' && lines.length === 0 ? 'Nothing has been said here yet.' : null);
       this.#reconcile(lines);
     });
+    if (room.loaded === 'yes' && !this.#placed) this.#place(room);
     this.#moved();
+  }
+
+  /** Who comes back to much that is new begins where it begins. @param {import('./room-state.js').RoomState} room */
+  #place(room) {
+    this.#placed = true;
+    const line = this.#nodes.get('new')?.node;
+    if (!line || !this.scroll.beginAt(line)) return;
+    this.#leftAt = room.newAfter ?? 0;
+    this.model.following = false;
   }
 
   /**

@@ -1,5 +1,9 @@
 import { byId, el, face, say } from './dom.js';
 import { counted, errorText, typingText } from './format.js';
+import { titleOf } from './room-state.js';
+
+/** More names than this help nobody. */
+const SHOWN_PEOPLE = 100;
 
 /** Around the conversation: the room's name, who is here, who types, and the way in or out. */
 export class RoomView {
@@ -41,7 +45,7 @@ export class RoomView {
     for (const part of document.querySelectorAll('.room__head, .room__middle, .room__foot')) {
       /** @type {HTMLElement} */ (part).inert = !known;
     }
-    byId('room-name').textContent = room ? room.info.name || room.id : '';
+    byId('room-name').textContent = room ? titleOf(room) : '';
     say(byId('room-topic'), room?.info.topic || null);
     byId('composer').hidden = !room?.member || room.info.archived;
     byId('join-bar').hidden = !room || (room.member && !room.info.archived);
@@ -65,9 +69,13 @@ export class RoomView {
       face(id, name(id)), el('span', { class: 'people__name', text: name(id), title: id }));
     byId('people-count').textContent = String(room.online);
     say(byId('here-title'), `Here now: ${room.online}`);
-    byId('here-list').replaceChildren(...here.map(person));
+    const list = (/** @type {string[]} */ ids) => [
+      ...ids.slice(0, SHOWN_PEOPLE).map(person),
+      ...(ids.length > SHOWN_PEOPLE ? [el('li', { class: 'people__more', text: `and ${ids.length - SHOWN_PEOPLE} more` })] : []),
+    ];
+    byId('here-list').replaceChildren(...list(here));
     say(byId('away-title'), away.length ? `Away: ${away.length}` : null);
-    byId('away-list').replaceChildren(...away.map(person));
+    byId('away-list').replaceChildren(...list(away));
     this.toggle.title = `${counted(room.online, 'person is', 'people are')} here`;
   }
 
@@ -101,7 +109,7 @@ export class RoomView {
     const room = this.model.active;
     if (!room) return;
     const text = room.info.kind === 'private' ? 'You can come back only when somebody adds you again.' : 'You can join again at any time.';
-    if (!await this.confirm({ title: `Leave ${room.info.name || room.id}?`, text, yes: 'Leave' })) return;
+    if (!await this.confirm({ title: `Leave ${titleOf(room)}?`, text, yes: 'Leave' })) return;
     try {
       await this.model.leaveRoom(room.id);
       location.hash = '';

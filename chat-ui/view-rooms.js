@@ -1,5 +1,6 @@
 import { byId, el, icon } from './dom.js';
 import { counted } from './format.js';
+import { titleOf } from './room-state.js';
 
 /** The list of one's rooms, with what is unread in each. */
 export class RoomsView {
@@ -13,7 +14,7 @@ export class RoomsView {
 
   draw() {
     const own = [...this.model.rooms.values()].filter((room) => room.member);
-    own.sort((a, b) => Number(a.info.archived) - Number(b.info.archived) || a.info.name.localeCompare(b.info.name));
+    own.sort((a, b) => Number(a.info.archived) - Number(b.info.archived) || titleOf(a).localeCompare(titleOf(b)));
     const focused = /** @type {HTMLElement|null} */ (document.activeElement)?.dataset?.room;
     this.list.replaceChildren(...own.map((room) => el('li', {}, this.#link(room))));
     if (focused) this.list.querySelector(`[data-room="${CSS.escape(focused)}"]`)?.focus();
@@ -29,7 +30,7 @@ export class RoomsView {
       class: 'rooms__link', href: `#${room.id}`, 'aria-current': room.id === this.model.activeId && 'page',
       data: { room: room.id, ...(unread ? { unread: '' } : {}) },
     },
-    el('span', { class: 'rooms__title', text: room.info.name || room.id }),
+    el('span', { class: 'rooms__title', text: titleOf(room) }),
     room.info.kind === 'private' && icon('lock'),
     room.info.kind === 'private' && el('span', { class: 'hidden-text', text: 'private' }),
     unread && el('span', { class: 'badge', 'aria-hidden': 'true', text: room.unread > 999 ? '999+' : String(room.unread) }),
@@ -39,6 +40,6 @@ export class RoomsView {
   #drawTitle() {
     const unread = this.model.totalUnread;
     const room = this.model.active;
-    document.title = `${unread ? `(${unread}) ` : ''}${room ? `${room.info.name || room.id} · ` : ''}Confab`;
+    document.title = `${unread ? `(${unread}) ` : ''}${room ? `${titleOf(room)} · ` : ''}Confab`;
   }
 }

@@ -39,6 +39,8 @@ export class Session extends Emitter {
   #refreshToken;
   /** @type {Promise<void>|null} the one refresh under way, shared by all who wait for it */
   #refreshing = null;
+  /** Counts the endings, so that a refresh that was on its way does not sign in again. */
+  #endings = 0;
   /** @type {User|null} */
   user = null;
 
@@ -130,6 +132,7 @@ export class Session extends Emitter {
    */
   end(reason) {
     const was = this.signedIn;
+    this.#endings += 1;
     this.#access = null;
     this.#expiresAt = 0;
     this.#refreshToken = undefined;
@@ -149,9 +152,11 @@ export class Session extends Emitter {
       this.end('expired');
       throw new ConfabError('signed_out', 'Not signed in');
     }
+    const endings = this.#endings;
+    let session;
     try {
       const body = this.#refreshToken ? { refresh_token: this.#refreshToken } : {};
-      this.#accept(await this.http.call('POST', '/api/auth/refresh', { body }));
+      session = await this.http.call('POST', '/api/auth/refresh', { body });
     } catch (error) {
       const { status, message, retry_after_ms } = /** @type {ConfabError} */ (error);
       const final = status !== undefined && status >= 400 && status < 500 && retry_after_ms === undefined && status !== 429;
@@ -159,6 +164,8 @@ export class Session extends Emitter {
       this.end('expired');
       throw new ConfabError('signed_out', message, { status, cause: error });
     }
+    if (endings !== this.#endings) throw new ConfabError('signed_out', 'Signed out meanwhile');
+    this.#accept(session);
     this.emit('refreshed', { user: this.user, refresh_token: this.#refreshToken });
   }
 

@@ -152,6 +152,9 @@ test('scrolling up brings older messages without a jump', async () => {
     await server.api('POST', '/api/rooms/general/messages', { token, body: { message: `line ${i}`, client_id: `old-${i}` } });
   }
   await bob.openRoom(GENERAL);
+  await bob.page.getByRole('button', { name: '160 new messages' }).click();
+  const tokenOfBob = await server.login('bob');
+  await until(async () => (await server.api('GET', '/api/rooms/general', { token: tokenOfBob })).unread === 0, 'the read mark');
   await bob.page.reload();
   await bob.readUntil((all) => all.at(-1) === 'line 160', 'the newest page');
   assert.ok((await bob.read()).length < 160, 'not everything is fetched at once');
@@ -186,6 +189,25 @@ test('scrolling up brings older messages without a jump', async () => {
   await bob.page.getByRole('button', { name: /new message|Jump to newest/ }).waitFor({ state: 'hidden' });
 });
 
+test('coming back to a room with much that is new, one begins where it begins', async () => {
+  await bob.openRoom(/^Tea/);
+  const token = await server.login('alice');
+  for (let i = 1; i <= 40; i++) {
+    await server.api('POST', '/api/rooms/general/messages', { token, body: { message: `overnight ${i}` } });
+  }
+  await bob.page.getByRole('link', { name: /^general.*40 unread messages/i }).click();
+  await bob.page.locator('.new-line').waitFor();
+  const inView = await bob.page.locator('.new-line').evaluate((line) => {
+    const box = document.getElementById('messages-scroll').getBoundingClientRect();
+    const { top } = line.getBoundingClientRect();
+    return top > box.top && top < box.bottom;
+  });
+  assert.ok(inView, 'the line is in view');
+  await bob.page.getByRole('link', { name: /40 unread/ }).waitFor();
+  await bob.page.getByRole('button', { name: '40 new messages' }).click();
+  await bob.page.getByRole('link', { name: /unread/ }).waitFor({ state: 'detached' });
+});
+
 test('away without a network: exactly what was missed comes, in order, none twice', async () => {
   await alice.context.setOffline(true);
   wireA.cut();
@@ -201,7 +223,7 @@ test('away without a network: exactly what was missed comes, in order, none twic
   const expected = [...missed, 'written offline'];
   for (const person of [alice, bob]) {
     const texts = await person.readUntil((all) => all.includes('written offline'), 'the message written offline');
-    assert.deepEqual(texts.slice(texts.indexOf('news from below') + 1), expected);
+    assert.deepEqual(texts.slice(texts.indexOf('overnight 40') + 1), expected);
   }
   await alice.page.locator('#banner').waitFor({ state: 'hidden' });
 });

@@ -123,6 +123,20 @@ test('nobody to resume: false, not an error', async () => {
   assert.equal(await client.session.resume(), false);
 });
 
+test('signing out while a refresh is on its way stays signed out', async () => {
+  let answer;
+  const { client } = setUp({
+    'POST /api/auth/refresh': () => new Promise((resolve) => { answer = () => resolve([200, session(2)]); }),
+    'POST /api/auth/logout': () => [204],
+  }, { refresh_token: 'R1' });
+  const token = client.session.token();
+  await settle();
+  await client.session.logout();
+  answer();
+  await assert.rejects(token, { code: 'signed_out' });
+  assert.equal(client.session.signedIn, false);
+});
+
 test('a revoked connection ends the session', async () => {
   const { sockets, client } = setUp({ 'POST /api/auth/login': () => [200, session(1)] });
   await client.session.login('alice', 'secret');

@@ -183,6 +183,16 @@ test('after leave, late events and a late joined are not heard', async () => {
   assert.equal(client.subscriptions.has('general'), false);
 });
 
+test('leaving and joining again at once ends up in the room', async () => {
+  const { socket, client, ids } = await inRoom();
+  client.subscriptions.leave('general');
+  client.subscriptions.join('general');
+  socket.say({ type: 'left', room_id: 'general', ref: socket.last('leave').ref });
+  joined(socket, 'fresh', 10);
+  socket.say(message(11));
+  assert.deepEqual(ids, [11]);
+});
+
 test('put out of the room by the server: told, and not joined again', async () => {
   const all = await inRoom();
   const left = record(all.client.subscriptions, 'left');
