@@ -25,7 +25,7 @@ static bool begin_hashing(struct http_exchange *x)
 
 static void end_hashing(struct http_exchange *x) { (void)atomic_fetch_sub(&x->server->hashing, 1); }
 
-/* Puts the hash of a typed password into new_password, where the domain expects it. */
+/* Puts the hash of a typed password into new_password, where the domain expects it. What was typed, in the request's arena, is wiped. */
 static bool hash_password(struct http_exchange *x, struct chat_request *r, span typed)
 {
     char hash[128];
@@ -37,6 +37,7 @@ static bool hash_password(struct http_exchange *x, struct chat_request *r, span 
         if (!r->args.new_password.p) e = confab_fail(CONFAB_INTERNAL);
     }
     sodium_memzero(hash, sizeof hash);
+    if (typed.p) sodium_memzero((char *)(uintptr_t)typed.p, typed.n);
     if (confab_failed(e)) http_api_refuse(x, e, 0);
     return !confab_failed(e);
 }
