@@ -277,6 +277,16 @@ static size_t read_tokens(const char *path, char ***out_tokens)
     return count;
 }
 
+static void free_tokens(load_options *o)
+{
+    for (size_t i = 0; i < o->token_count; i++) {
+        free(o->tokens[i]);
+    }
+    free(o->tokens);
+    o->tokens = NULL;
+    o->token_count = 0;
+}
+
 static void set_option(load_options *o, int option, const char *name, const char *value)
 {
     switch (option) {
@@ -371,14 +381,12 @@ int main(int argc, char **argv)
         set_option(&options, option == 'h' ? OPT_HELP : option, long_options[at].name, optarg);
     }
     const struct scenario *scenario = find_scenario(optind < argc ? argv[optind] : NULL);
-    if (scenario == NULL || options.port == 0 || optind + 1 != argc) {
+    int status = 2;
+    if (scenario != NULL && options.port != 0 && optind + 1 == argc) {
+        status = scenario->run(&options);
+    } else {
         usage(stderr);
-        return 2;
     }
-    const int status = scenario->run(&options);
-    for (size_t i = 0; i < options.token_count; i++) {
-        free(options.tokens[i]);
-    }
-    free(options.tokens);
+    free_tokens(&options);
     return status;
 }

@@ -236,11 +236,12 @@ static void members_are_found_by_name_and_not_inside_text(void **state)
 
     peek_walk walk = peek_start(text, len);
     peek_member member;
-    char seen[128] = "";
+    char seen[256] = "";
+    size_t used = 0;
     while (peek_next(&walk, &member)) {
-        char word[32];
-        (void)snprintf(word, sizeof word, "%.*s%c%d ", (int)member.name.len, member.name.at, member.kind, member.depth);
-        strcat(seen, word);
+        used +=
+            (size_t)snprintf(seen + used, sizeof seen - used, "%.*s%c%d ", (int)member.name.len, member.name.at, member.kind, member.depth);
+        assert_true(used < sizeof seen);
     }
     assert_string_equal(seen, "types1 datao1 messages2 idn2 tagsa2 deepn4 moret2 topicz2 client_ids2 ");
 }

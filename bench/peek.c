@@ -41,6 +41,19 @@ static bool walk_to_string(peek_walk *walk)
     return false;
 }
 
+static char kind_of(char first)
+{
+    switch (first) {
+    case 't':
+    case 'f':
+        return first;
+    case 'n':
+        return 'z';
+    default:
+        return 'n';
+    }
+}
+
 /* Reads the value at walk->at. Containers are entered, everything else is stepped over. */
 static bool walk_value(peek_walk *walk, peek_member *out)
 {
@@ -66,7 +79,7 @@ static bool walk_value(peek_walk *walk, peek_member *out)
             at++;
         }
         out->value.len = (size_t)(at - walk->at);
-        out->kind = *walk->at == 't' ? 't' : *walk->at == 'f' ? 'f' : *walk->at == 'n' ? 'z' : 'n';
+        out->kind = kind_of(*walk->at);
         walk->at = at;
         return out->value.len > 0;
     }
@@ -261,10 +274,9 @@ size_t peek_escape(const char *text, size_t len, char *out)
         } else if (c >= 0x20) {
             *to++ = (char)c;
         } else {
-            memcpy(to, "\\u00", 4);
-            to[4] = hex[c >> 4];
-            to[5] = hex[c & 0xF];
-            to += 6;
+            const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xF]};
+            memcpy(to, escape, sizeof escape);
+            to += sizeof escape;
         }
     }
     return (size_t)(to - out);

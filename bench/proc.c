@@ -27,39 +27,29 @@ int64_t proc_cpu_ns(pid_t pid)
 
 int64_t proc_own_cpu_ns(void) { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
-int64_t proc_resident_bytes(pid_t pid)
+/* The figure, in KiB, of a line "NAME   123 kB" of /proc/PID/status, in bytes; 0 where there is none. */
+static int64_t status_bytes(pid_t pid, const char *name)
 {
     char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
+    char line[256];
+    int64_t kib = 0;
+    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
     FILE *file = pid > 0 ? fopen(path, "re") : NULL;
     if (file == NULL) {
         return 0;
     }
-    long total = 0;
-    long resident = 0;
-    const int fields = fscanf(file, "%ld %ld", &total, &resident);
-    (void)fclose(file);
-    return fields == 2 ? (int64_t)resident * sysconf(_SC_PAGESIZE) : 0;
-}
-
-int64_t proc_own_memory_bytes(pid_t pid)
-{
-    char path[64];
-    char line[256];
-    long long kib = 0;
-    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
-    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "RssAnon:", 8) == 0) {
-            kib = strtoll(line + 8, NULL, 10);
-            break;
+    while (kib == 0 && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0) {
+            kib = strtoll(line + strlen(name), NULL, 10);
         }
     }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    return (int64_t)kib * 1024;
+    (void)fclose(file);
+    return kib * 1024;
 }
+
+int64_t proc_resident_bytes(pid_t pid) { return status_bytes(pid, "VmRSS:"); }
+
+int64_t proc_own_memory_bytes(pid_t pid) { return status_bytes(pid, "RssAnon:"); }
 
 /* Gets the page into *out, NUL terminated. Returns false when the server cannot be reached or says nothing. */
 static bool get_page(uint16_t port, bytes *out)

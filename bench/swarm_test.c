@@ -49,9 +49,9 @@ static void note_open(swarm_conn *conn, void *user)
 static void note_frame(swarm_conn *conn, void *user, const char *text, size_t len)
 {
     fixture *f = user;
-    assert_true(strlen(f->frames) + len + 2 < sizeof f->frames);
-    strncat(f->frames, text, len);
-    strcat(f->frames, "|");
+    const size_t used = strlen(f->frames);
+    assert_true(used + len + 2 < sizeof f->frames);
+    (void)snprintf(f->frames + used, sizeof f->frames - used, "%.*s|", (int)len, text);
     if (f->pause_on_frame) {
         swarm_pause_reading(conn);
     }

@@ -6,8 +6,13 @@
 
 #include "swarm.h"
 
+typedef struct timer_entry {
+    int64_t due_ns; /* the timer's, here so that a comparison touches no timer */
+    swarm_timer *timer;
+} timer_entry;
+
 typedef struct timer_heap {
-    swarm_timer **at; /* owned; a binary heap by due_ns */
+    timer_entry *at; /* owned; a binary heap by due_ns */
     size_t len;
     size_t cap;
 } timer_heap;
