@@ -6,6 +6,7 @@ enum field_type { TYPE_TEXT, TYPE_ROOM_ID, TYPE_USER_NAME, TYPE_ROOM_KIND, TYPE_
 
 struct field {
     const char *name;
+    size_t name_length;
     enum field_type type;
     int64_t min, max; /* bytes of text, or the integer itself */
     size_t offset;    /* in struct field_values */
@@ -13,7 +14,7 @@ struct field {
 };
 
 static const struct field fields[FIELD_COUNT] = {
-#define X(id, name, type, min, max, to, rule) {name, TYPE_##type, min, max, offsetof(struct field_values, to), rule, name " is required"},
+#define X(id, name, type, min, max, to, rule) {name, sizeof(name) - 1, TYPE_##type, min, max, offsetof(struct field_values, to), rule, name " is required"},
     FIELD_MAP(X)
 #undef X
 };
@@ -26,7 +27,7 @@ enum field_id field_lookup(field_set among, const char *name, size_t n)
 {
     for (; among; among &= among - 1) {
         enum field_id id = (enum field_id)__builtin_ctz(among);
-        if (strncmp(fields[id].name, name, n) == 0 && fields[id].name[n] == '\0') return id;
+        if (fields[id].name_length == n && memcmp(fields[id].name, name, n) == 0) return id;
     }
     return FIELD_COUNT;
 }

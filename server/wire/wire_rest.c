@@ -181,7 +181,7 @@ static void encode_item(buf *out, const struct chat_request *r, size_t i, const 
 static void encode_next(buf *out, const struct chat_request *r)
 {
     const struct chat_result *res = &r->result;
-    size_t last = res->count - 1;
+    size_t last = res->count - 1, edge = r->args.after >= 0 ? last : 0;
     if (res->count == 0) {
         if ((res->kind == CHAT_RESULT_MESSAGES || res->kind == CHAT_RESULT_EVENTS) && r->args.after >= 0)
             out_int(out, r->args.after);
@@ -190,8 +190,8 @@ static void encode_next(buf *out, const struct chat_request *r)
         return;
     }
     switch (res->kind) {
-    case CHAT_RESULT_MESSAGES: out_int(out, res->list.messages[r->args.after >= 0 ? last : 0].seq); break;
-    case CHAT_RESULT_EVENTS: out_int(out, res->list.events[r->args.before >= 0 ? 0 : last].seq); break;
+    case CHAT_RESULT_MESSAGES: out_int(out, res->list.messages[edge].seq); break;
+    case CHAT_RESULT_EVENTS: out_int(out, res->list.events[edge].seq); break;
     case CHAT_RESULT_ROOMS: out_cstr(out, res->list.rooms[last].room.slug); break;
     case CHAT_RESULT_MEMBERS: out_cstr(out, res->list.members[last].name); break;
     case CHAT_RESULT_USERS: out_cstr(out, res->list.users[last].name); break;

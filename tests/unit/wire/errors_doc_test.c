@@ -33,10 +33,10 @@ static void write_document(buf *out)
 /* The document lies beside the sources, and this file's name says where they are. */
 static void document_path(char *out, size_t cap)
 {
-    static const char here[] = "tests/unit/wire/errors_doc_test.c";
-    size_t n = strlen(__FILE__), tail = sizeof here - 1;
-    assert_true(n >= tail && strcmp(__FILE__ + n - tail, here) == 0);
-    assert_true((size_t)snprintf(out, cap, "%.*sdocs/errors.md", (int)(n - tail), __FILE__) < cap);
+    static const char here[] = "tests/unit/wire/errors_doc_test.c", file[] = __FILE__;
+    size_t root = sizeof file - sizeof here;
+    assert_true(sizeof file >= sizeof here && strcmp(&file[root], here) == 0);
+    assert_true((size_t)snprintf(out, cap, "%.*sdocs/errors.md", (int)root, file) < cap);
 }
 
 static void document_says_what_the_table_says(void **state)

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -383,6 +384,32 @@ static void refused_command_still_tells_room_ref_and_key(void **state)
     assert_string_equal(c.room, "general");
 }
 
+static void *decode_many(void *arg)
+{
+    size_t *good = arg;
+    for (int i = 0; i < 500; i++) {
+        struct wire_command c;
+        if (wire_decode_command(SPAN_LIT("{\"type\":\"chat_message\",\"room_id\":\"g\",\"message\":\"m\"}"), &alice, "", &c).code == CONFAB_OK) (*good)++;
+        wire_command_fini(&c);
+        if (wire_decode_command(SPAN_LIT("{\"type\":\"ping\",\"x\":[1,2}"), &alice, "", &c).code == JSON) (*good)++;
+    }
+    return NULL;
+}
+
+static void threads_decode_side_by_side(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    size_t good[4] = {0};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, decode_many, &good[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(good[i], 1000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +429,7 @@ int main(void)
         cmocka_unit_test(every_prefix_of_a_command_is_refused),
         cmocka_unit_test(depth_and_number_of_values_are_bounded),
         cmocka_unit_test(refused_command_still_tells_room_ref_and_key),
+        cmocka_unit_test(threads_decode_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,8 @@ static void events_are_history_on_one_carrier_and_a_list_on_the_other(void **sta
     r->result.more = true;
     assert_frame(r, "{\"type\":\"history\",\"room_id\":\"general\",\"events\":" TWO_EVENTS ",\"more\":true}");
     assert_body(r, "{\"items\":" TWO_EVENTS ",\"more\":true,\"next\":9,\"epoch\":\"9f3c\",\"first_id\":1,\"last_id\":42}");
+    r->args.after = -1; /* the newest page, or one before a cursor: on from its older edge */
+    assert_body(r, "{\"items\":" TWO_EVENTS ",\"more\":true,\"next\":8,\"epoch\":\"9f3c\",\"first_id\":1,\"last_id\":42}");
     chat_request_free(r);
 }
 
