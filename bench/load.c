@@ -242,7 +242,7 @@ static crowd_dialect dialect_of(const char *word)
     return strcmp(word, "peer") == 0 ? CROWD_PEER : CROWD_CONFAB;
 }
 
-/* Reads lines of NAME TOKEN into *out_tokens, owned by the caller. Exits with 2 where the file is not readable. */
+/* Reads lines of NAME TOKEN, or TOKEN alone, into *out_tokens, owned by the caller. Exits with 2 where the file is not readable. */
 static size_t read_tokens(const char *path, char ***out_tokens)
 {
     FILE *file = fopen(path, "re");
@@ -252,12 +252,9 @@ static size_t read_tokens(const char *path, char ***out_tokens)
     size_t room = 0;
     char **tokens = NULL;
     while (file != NULL && getline(&line, &cap, file) > 0) {
-        char *token = strchr(line, ' ');
-        if (token == NULL) {
-            continue;
-        }
-        token++;
-        token[strcspn(token, "\r\n")] = '\0';
+        line[strcspn(line, "\r\n")] = '\0';
+        const char *blank = strchr(line, ' ');
+        const char *token = blank != NULL ? blank + 1 : line;
         if (count == room) {
             room = room > 0 ? 2 * room : 1024;
             char **grown = realloc(tokens, room * sizeof *tokens);
@@ -266,11 +263,15 @@ static size_t read_tokens(const char *path, char ***out_tokens)
             }
             tokens = grown;
         }
-        tokens[count++] = strdup(token);
+        tokens[count] = strdup(token);
+        if (tokens[count] == NULL) {
+            break;
+        }
+        count++;
     }
     free(line);
     if (file == NULL || fclose(file) != 0 || count == 0) {
-        (void)fprintf(stderr, "--tokens: %s: no lines of NAME TOKEN\n", path);
+        (void)fprintf(stderr, "--tokens: %s: no tokens\n", path);
         exit(2);
     }
     *out_tokens = tokens;
