@@ -127,10 +127,12 @@ struct room_listed {
 /* Rooms whose slug sorts after `after` (absent: from the start): public ones and those `user_id` is a member of; all with `all`. */
 CONFAB_MUST_CHECK confab_err store_room_list(store_tx *tx, int64_t user_id, bool all, span after, size_t limit, arena *a,
                                              struct room_listed **out, size_t *n, bool *more);
-CONFAB_MUST_CHECK confab_err store_room_unread(store_tx *tx, int64_t room_id, int64_t user_id, int64_t last_read,
-                                               int64_t *unread); /* messages of others */
+/* Messages of others after last_read, counted over the newest STORE_UNREAD_WINDOW events at most: a badge says "999+", and nobody's list
+ * of rooms may cost a walk through a million events. */
+#define STORE_UNREAD_WINDOW 1000
+CONFAB_MUST_CHECK confab_err store_room_unread(store_tx *tx, int64_t room_id, int64_t user_id, int64_t last_read, int64_t *unread);
 
-/* Members. Get gives role MEMBER_NONE where there is none. */
+/* Members. Get gives role MEMBER_NONE where there is none. A new member has read what was there before. A read mark stays within the log. */
 CONFAB_MUST_CHECK confab_err store_member_get(store_tx *tx, int64_t room_id, int64_t user_id, struct member *out);
 CONFAB_MUST_CHECK confab_err store_member_put(store_tx *tx, int64_t room_id, int64_t user_id, enum member_role role);
 CONFAB_MUST_CHECK confab_err store_member_remove(store_tx *tx, int64_t room_id, int64_t user_id);
