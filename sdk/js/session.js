@@ -75,7 +75,7 @@ export class Session extends Emitter {
    * @param {string} password
    */
   async login(username, password) {
-    const body = { username, password, ...(this.cookie ? { cookie: true } : {}) };
+    const body = { username, password, ...this.#asCookie() };
     this.#accept(await this.http.call('POST', '/api/auth/login', { body }));
     this.emit('signed_in', { user: this.user });
   }
@@ -87,15 +87,9 @@ export class Session extends Emitter {
    * @param {string} password
    */
   async setup(setup_token, username, password) {
-    const made = await this.http.call('POST', '/api/auth/setup', { body: { setup_token, username, password } });
-    if (!this.cookie || !made.refresh_token) {
-      this.#accept(made);
-      this.emit('signed_in', { user: this.user });
-      return;
-    }
-    // That session's refresh token came into the script's reach: it is traded for a cookie.
-    await this.http.call('POST', '/api/auth/logout', { body: { refresh_token: made.refresh_token } }).catch(() => {});
-    await this.login(username, password);
+    const body = { setup_token, username, password, ...this.#asCookie() };
+    this.#accept(await this.http.call('POST', '/api/auth/setup', { body }));
+    this.emit('signed_in', { user: this.user });
   }
 
   /** Pick up the session of an earlier visit. @returns {Promise<boolean>} whether there was one */
@@ -138,6 +132,10 @@ export class Session extends Emitter {
     this.#refreshToken = undefined;
     this.user = null;
     if (was) this.emit('signed_out', { reason });
+  }
+
+  #asCookie() {
+    return this.cookie ? { cookie: true } : {};
   }
 
   #refresh() {
