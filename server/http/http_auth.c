@@ -61,7 +61,7 @@ static bool take_login(struct http_exchange *x, int64_t user_id, enum user_role 
     return v.allowed;
 }
 
-/* An unknown name has a cell of its own too (below the numbers of users and of the system), or the limit would tell which names exist. */
+/* An unknown name has a cell of its own too (far above the numbers of users), or the limit would tell which names exist. */
 static int64_t account_key(const struct user *found, span name)
 {
     unsigned char hash[crypto_generichash_BYTES_MIN];
@@ -74,7 +74,7 @@ static int64_t account_key(const struct user *found, span name)
     size_t n = name.n < sizeof lower ? name.n : sizeof lower;
     (void)crypto_generichash(hash, sizeof hash, (const unsigned char *)lower, n, NULL, 0); /* fails for wrong sizes only */
     memcpy(&number, hash, sizeof number);
-    return -2 - (int64_t)(number >> 2);
+    return (int64_t)(number >> 2 | UINT64_C(1) << 62);
 }
 
 /* ---- sessions ---- */

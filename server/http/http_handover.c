@@ -44,54 +44,34 @@ static bool read_end(const struct sockaddr_storage *from, http_address *address,
     return true;
 }
 
-struct wanted {
-    const http_address *peer; /* NULL: any */
-    int peer_port, local_port;
-};
-
-static bool is_wanted(int fd, const struct wanted *w, http_address *peer)
+static bool is_wanted(int fd, const struct handover_peer *w)
 {
     struct sockaddr_storage end;
-    http_address local;
+    http_address address;
     int port, type = 0;
     socklen_t size = sizeof end, type_size = sizeof type;
-    if (getpeername(fd, (struct sockaddr *)&end, &size) != 0 || !read_end(&end, peer, &port) || port != w->peer_port) return false;
-    if (w->peer && !http_address_equal(peer, w->peer)) return false;
+    if (getpeername(fd, (struct sockaddr *)&end, &size) != 0 || !read_end(&end, &address, &port)) return false;
+    if (port != w->port || !http_address_equal(&address, &w->address)) return false;
     size = sizeof end;
-    if (getsockname(fd, (struct sockaddr *)&end, &size) != 0 || !read_end(&end, &local, &port) || port != w->local_port) return false;
+    if (getsockname(fd, (struct sockaddr *)&end, &size) != 0 || !read_end(&end, &address, &port) || port != w->local_port) return false;
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM;
 }
 
-/* Looks at the descriptors below the floor whose foreign bit is `foreign`. -2: more than one fits. */
-static int search(struct handover *h, const struct wanted *w, bool foreign, http_address *peer)
+/* Looks at the descriptors below the floor whose foreign bit is `foreign`. */
+static int search(struct handover *h, const struct handover_peer *w, bool foreign)
 {
-    int found = -1;
     for (int fd = 3; fd < h->floor; fd++) {
-        http_address at;
-        if (is_foreign(h, fd) != foreign || !is_wanted(fd, w, &at)) continue;
-        if (found >= 0) return -2;
-        found = fd;
-        *peer = at;
-        if (w->peer) break; /* both ends known: there is one such connection in the world */
+        if (is_foreign(h, fd) == foreign && is_wanted(fd, w)) return fd;
     }
-    return found;
+    return -1;
 }
 
-int handover_find(struct handover *h, const http_address *peer, int peer_port, int local_port, http_address *out_peer)
+int handover_find(struct handover *h, const struct handover_peer *peer)
 {
-    const struct wanted w = {.peer = peer, .peer_port = peer_port, .local_port = local_port};
-    http_address at, other;
-    int fd = search(h, &w, false, &at);
-    if (fd == -2 || (fd >= 0 && w.peer)) goto out;
-    int late = search(h, &w, true, &other); /* a foreign descriptor was closed, and CivetWeb got its number */
-    if (late == -1) goto out;
-    if (late == -2 || fd >= 0) return -1;
-    set_foreign(h, late, false);
-    fd = late;
-    at = other;
-out:
-    if (fd < 0) return -1;
-    if (out_peer) *out_peer = at;
+    int fd = search(h, peer, false);
+    if (fd >= 0) return fd;
+    fd = search(h, peer, true); /* a foreign descriptor was closed, and CivetWeb got its number */
+    if (fd >= 0) set_foreign(h, fd, false);
     return fd;
 }
 
@@ -110,11 +90,9 @@ static bool put_stand_in(const struct handover *h, int fd)
 }
 
 /* The hub's own descriptor of the connection; -1 where it could not be taken out of CivetWeb. */
-static int take_out(struct handover *h, const struct mg_request_info *info)
+static int take_out(struct handover *h, const struct handover_peer *peer)
 {
-    http_address peer;
-    bool known = http_address_parse(span_of(info->remote_addr), &peer);
-    int fd = handover_find(h, known ? &peer : NULL, info->remote_port, info->server_port, NULL);
+    int fd = handover_find(h, peer);
     if (fd < 0) return -1;
     int own = fcntl(fd, F_DUPFD_CLOEXEC, h->floor);
     if (own < 0) return -1;
@@ -138,7 +116,7 @@ static int on_connect(const struct mg_connection *conn, void *ctx)
 static void on_ready(struct mg_connection *conn, void *ctx)
 {
     struct handover_ticket *t = ticket_of(conn);
-    t->own = take_out(ctx, mg_get_request_info(conn));
+    t->own = take_out(ctx, &t->peer);
     if (t->own >= 0) return;
     mg_disable_connection_keep_alive(conn); /* or CivetWeb's reading loop would keep the connection and its worker */
     metric_add(METRIC_CONN_HANDOVER_FAILED, 1);

@@ -41,10 +41,17 @@ struct handover {
     atomic_ulong foreign[HANDOVER_FLOOR_MAX / 64]; /* descriptors that are no connections: looked at last */
 };
 
+/* Both ends of a connection, as the kernel knows them. */
+struct handover_peer {
+    http_address address;
+    int port, local_port;
+};
+
 /* One per worker thread; reused. The worker's thread pointer in CivetWeb points to a struct whose first member this is. */
 struct handover_ticket {
     bool admitted;           /* live_admit() said yes, and nothing has answered for it yet */
     int own;                 /* duplicate for the hub, not handed over yet; -1: none */
+    struct handover_peer peer; /* whose connection it is; filled before the handshake is let through */
     struct live_hello hello;
 };
 
@@ -58,8 +65,7 @@ void handover_ticket_init(struct handover_ticket *t);
 /* At the end of every request: releases what was admitted and not adopted, closes what was not handed over. */
 void handover_settle(struct handover *h, struct handover_ticket *t);
 
-/* The descriptor among CivetWeb's whose peer and local port are these; -1: none, or more than one fits. `peer` NULL: the address is not
- * known, the ports have to do (then an ambiguity is possible, and is refused). *out_peer (may be NULL) gets the peer's address. */
-int handover_find(struct handover *h, const http_address *peer, int peer_port, int local_port, http_address *out_peer);
+/* The descriptor below the floor that has these two ends; -1: none. */
+int handover_find(struct handover *h, const struct handover_peer *peer);
 
 #endif

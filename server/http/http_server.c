@@ -10,9 +10,10 @@
 
 #include "confab/clock.h"
 #include "confab/log.h"
+#include "http_ipv6.h"
 #include "http_worker.h"
 
-#define STOP_WAIT_MS 5000 /* for requests in progress, at most */
+#define STOP_WAIT_MS 2500 /* for requests in progress, at most */
 
 /* What starting and running share with CivetWeb's threads. */
 struct gate {
@@ -26,7 +27,9 @@ struct gate {
 struct server {
     struct http_server base;  /* first member: what handlers see */
     struct gate gate;
-    int listening;            /* the listening descriptor, CivetWeb's; -1 */
+    int listening[2];         /* CivetWeb's listening descriptors; -1 */
+    struct http_ipv6 *ipv6;   /* NULL: none is wanted */
+    int carrier_port;         /* where its carriers arrive; 0: none */
 };
 
 static struct server *server_of(const struct mg_connection *conn) { return mg_get_user_data(mg_get_context(conn)); }
@@ -61,13 +64,22 @@ static void log_request(const struct http_worker *w)
               LOG_INT("status", w->res.status), LOG_STR("address", w->req.address));
 }
 
+/* Whose connection it is. False: a stranger at the carriers' port, or a peer without an address. */
+static bool find_peer(struct server *s, const struct mg_request_info *info, struct handover_peer *out)
+{
+    if (s->carrier_port && info->server_port == s->carrier_port) return http_ipv6_peer(s->ipv6, info->remote_port, out);
+    out->port = info->remote_port;
+    out->local_port = info->server_port;
+    return http_address_parse(span_of(info->remote_addr), &out->address);
+}
+
 /* Every request comes through here, before CivetWeb does anything by itself. Returns 0 where CivetWeb is to go on with a WebSocket
  * handshake, else the status that was answered. */
 static int on_begin_request(struct mg_connection *conn)
 {
     struct http_server *s = &server_of(conn)->base;
     struct http_worker *w = worker_of(conn);
-    if (!w) { /* out of memory when the thread began */
+    if (!w || !find_peer(server_of(conn), mg_get_request_info(conn), &w->ticket.peer)) { /* no worker: memory was out when it began */
         mg_disable_connection_keep_alive(conn);
         return -1;
     }
@@ -106,13 +118,29 @@ static int on_http_error(struct mg_connection *conn, int status, const char *mes
     confab_err e = confab_fail_msg(CONFAB_INVALID_FIELD, "The request cannot be read");
     (void)message; /* may quote the request */
     if (!w) return 1;
+    bool known = find_peer(server_of(conn), mg_get_request_info(conn), &w->ticket.peer);
     if (status == 413) e = confab_fail_msg(CONFAB_TOO_LARGE, "The request's head is too large");
     if (status >= 500 && status != 505) e = confab_fail(CONFAB_INTERNAL);
     http_response_clear(&w->res);
     http_response_problem(&w->res, e, 0);
     w->req.head = w->req.keep_alive = false;
-    http_worker_send(w, &server_of(conn)->base, conn, false);
+    http_worker_send(w, &server_of(conn)->base, conn, known);
     return 0;
+}
+
+/* A worker begins with a connection; nothing has been read. */
+static int on_init_connection(const struct mg_connection *conn, void **data)
+{
+    (void)data;
+    http_ipv6_board(server_of(conn)->ipv6);
+    return 0;
+}
+
+static void on_connection_close(const struct mg_connection *conn)
+{
+    struct server *s = server_of(conn);
+    const struct mg_request_info *info = mg_get_request_info(conn);
+    if (s->carrier_port && info && info->server_port == s->carrier_port) http_ipv6_leave(s->ipv6, info->remote_port);
 }
 
 /* ---- threads and logs ---- */
@@ -167,23 +195,53 @@ static void set_gate(struct server *s, bool open, bool starting)
 
 /* ---- start ---- */
 
-static confab_err start_civetweb(struct server *s, buf *problem)
+/* What CONFAB_LISTEN stands for. */
+struct listen_plan {
+    char ports[160];          /* for CivetWeb; with IPv6, the last one is the carriers' */
+    int count;                /* of them */
+    bool v4, v6;
+    http_address v6_address;
+};
+
+static confab_err plan_listening(const struct settings *set, struct listen_plan *out, buf *problem)
+{
+    static const char any4[] = "0.0.0.0";
+    const char *address = strcmp(set->listen, "localhost") == 0 ? "127.0.0.1" : set->listen;
+    char v4[ADDRESS_MAX + 1] = "";
+    *out = (struct listen_plan){.v6 = strchr(address, ':') != NULL, .count = 1};
+    if (!http_address_parse(span_of(address), &out->v6_address)) {
+        buf_printf(problem, "CONFAB_LISTEN is \"%s\"; expected an address, e.g. 127.0.0.1, 0.0.0.0 or ::", set->listen);
+        return confab_fail(CONFAB_INVALID_FIELD);
+    }
+    http_address_format(&out->v6_address, v4);
+    if (out->v6 && !strchr(v4, ':')) out->v6 = false; /* IPv4 in IPv6's clothes */
+    out->v4 = !out->v6 || strcmp(v4, "::") == 0;
+    if (out->v6) (void)snprintf(v4, sizeof v4, "%s", any4);
+    if (out->v4) (void)snprintf(out->ports, sizeof out->ports, "%s:%lld", v4, (long long)set->port); /* the address was checked: it fits */
+    if (out->v6) {
+        size_t n = strlen(out->ports);
+        (void)snprintf(out->ports + n, sizeof out->ports - n, "%s127.0.0.1:0", out->v4 ? "," : "");
+        out->count = out->v4 ? 2 : 1;
+    }
+    return confab_ok();
+}
+
+static confab_err start_civetweb(struct server *s, const struct listen_plan *plan, buf *problem)
 {
     const struct settings *set = s->base.config.settings;
-    char ports[160], threads[24];
-    (void)snprintf(ports, sizeof ports, "%s:%lld", set->listen, (long long)set->port); /* the address was checked: it fits */
+    char threads[24];
     (void)snprintf(threads, sizeof threads, "%lld", (long long)set->http_threads);
     const char *options[] = {
-        "listening_ports", ports,
+        "listening_ports", plan->ports,
         "num_threads", threads,
         "tcp_nodelay", "1",
-        "listen_backlog", "4096",       /* a reconnect storm waits in the kernel, not in retries */
+        "listen_backlog", "4096",        /* a reconnect storm waits in the kernel, not in retries */
         "connection_queue", "1024",
         "enable_keep_alive", "yes",
         "keep_alive_timeout_ms", "1000", /* an idle connection holds a worker: not for long */
         "request_timeout_ms", "10000",
-        "max_request_size", "16384",    /* request line and headers */
-        "decode_url", "no",             /* http_request_set_target() does, segment by segment */
+        "max_request_size", "16384",     /* request line and headers */
+        "decode_url", "no",              /* http_request_set_target() does, segment by segment */
         "enable_directory_listing", "no",
         "enable_auth_domain_check", "no",
         "access_control_allow_origin", "",
@@ -195,6 +253,8 @@ static confab_err start_civetweb(struct server *s, buf *problem)
         .begin_request = on_begin_request,
         .end_request = on_end_request,
         .http_error = on_http_error,
+        .init_connection = on_init_connection,
+        .connection_close = on_connection_close,
         .log_message = on_log_message,
         .log_access = on_log_access,
         .init_thread = on_init_thread,
@@ -225,35 +285,35 @@ static void adopt_by_hub(void *ctx, int fd, const struct live_hello *hello) { li
 static void release_by_hub(void *ctx, const char *address) { live_release(ctx, address); }
 
 /* What needs CivetWeb to be there, before its workers begin. */
-static void prepare(struct server *s, int port)
+static confab_err prepare(struct server *s, const struct listen_plan *plan, int *port, buf *problem)
 {
     int threads = (int)s->base.config.settings->http_threads, wait_s = 10;
     int floor = 256 + 3 * threads; /* per worker: an event descriptor, a connection, and one being accepted; the rest is the store's */
     const struct handover_target hub = {.ctx = s->base.config.hub, .adopt = adopt_by_hub, .release = release_by_hub};
+    struct mg_server_port ports[2];
     handover_init(&s->base.handover, &hub, floor > 512 ? floor : 512);
     handover_register(&s->base.handover, s->base.civet, "/ws");
-    s->listening = find_listening(port, s->base.handover.floor);
+    if (mg_get_server_ports(s->base.civet, plan->count, ports) != plan->count) return confab_fail(CONFAB_INTERNAL);
+    for (int i = 0; i < plan->count; i++) s->listening[i] = find_listening(ports[i].port, s->base.handover.floor);
+    *port = plan->v4 ? ports[0].port : (int)s->base.config.settings->port;
     /* Browsers open spare connections and send nothing: the kernel keeps those until bytes come, so that they hold no worker. */
-    if (s->listening >= 0) (void)setsockopt(s->listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, &wait_s, sizeof wait_s);
+    if (plan->v4 && s->listening[0] >= 0) {
+        (void)setsockopt(s->listening[0], IPPROTO_TCP, TCP_DEFER_ACCEPT, &wait_s, sizeof wait_s);
+    }
+    if (!plan->v6) return confab_ok();
+    s->carrier_port = ports[plan->count - 1].port;
+    return http_ipv6_start(&plan->v6_address, port, s->carrier_port, &s->base.handover, &s->ipv6, problem);
 }
 
-static confab_err read_config(struct server *s, buf *problem)
+static void shut_down(struct server *s)
 {
-    const struct settings *set = s->base.config.settings;
-    http_address address;
-    if (!http_networks_parse(set->trusted_proxies, &s->base.trusted, problem)) {
-        buf_append_str(problem, " in CONFAB_TRUSTED_PROXIES");
-        return confab_fail(CONFAB_INVALID_FIELD);
+    http_ipv6_stop(s->ipv6);
+    /* Wakes CivetWeb's accepting thread, which would otherwise look at the stop flag every two seconds only. */
+    for (int i = 0; i < 2; i++) {
+        if (s->listening[i] >= 0) (void)shutdown(s->listening[i], SHUT_RDWR);
     }
-    if (!http_address_parse(span_of(set->listen), &address)) {
-        buf_printf(problem, "CONFAB_LISTEN is \"%s\"; expected an address, e.g. 127.0.0.1 or 0.0.0.0", set->listen);
-        return confab_fail(CONFAB_INVALID_FIELD);
-    }
-    return confab_ok();
-}
-
-static void free_server(struct server *s)
-{
+    if (s->base.civet) mg_stop(s->base.civet);
+    http_ipv6_free(s->ipv6);
     http_identities_fini(&s->base.identities);
     buf_free(&s->gate.complaints);
     (void)pthread_mutex_destroy(&s->gate.lock);
@@ -263,26 +323,26 @@ static void free_server(struct server *s)
 
 confab_err http_start(const struct http_config *config, http_server **out, int *out_port, buf *problem)
 {
-    struct mg_server_port port;
+    struct listen_plan plan;
     struct server *s = calloc(1, sizeof *s);
     if (!s) return confab_fail(CONFAB_INTERNAL);
     s->base.config = *config;
     s->base.started_us = clock_mono_us();
-    s->listening = -1;
+    s->listening[0] = s->listening[1] = -1;
     (void)pthread_mutex_init(&s->gate.lock, NULL); /* these two cannot fail for plain ones on Linux */
     (void)pthread_cond_init(&s->gate.changed, NULL);
     http_identities_init(&s->base.identities);
-    confab_err e = read_config(s, problem);
-    if (!confab_failed(e)) e = start_civetweb(s, problem);
-    if (confab_failed(e)) {
-        free_server(s);
-        return e;
+    confab_err e = plan_listening(config->settings, &plan, problem);
+    if (!confab_failed(e) && !http_networks_parse(config->settings->trusted_proxies, &s->base.trusted, problem)) {
+        buf_append_str(problem, " in CONFAB_TRUSTED_PROXIES");
+        e = confab_fail(CONFAB_INVALID_FIELD);
     }
-    *out_port = mg_get_server_ports(s->base.civet, 1, &port) == 1 ? port.port : (int)config->settings->port;
-    prepare(s, *out_port);
+    if (!confab_failed(e)) e = start_civetweb(s, &plan, problem);
+    if (!confab_failed(e)) e = prepare(s, &plan, out_port, problem);
     set_gate(s, true, false);
-    *out = &s->base;
-    return confab_ok();
+    if (confab_failed(e)) shut_down(s);
+    else *out = &s->base;
+    return e;
 }
 
 /* ---- stop ---- */
@@ -292,12 +352,8 @@ void http_set_draining(http_server *s) { atomic_store(&s->draining, true); }
 void http_stop(http_server *base)
 {
     if (!base) return;
-    struct server *s = (struct server *)base;
     atomic_store(&base->draining, true);
     int64_t until_us = clock_mono_us() + STOP_WAIT_MS * 1000;
     while (atomic_load(&base->in_flight) > 0 && clock_mono_us() < until_us) (void)usleep(2000); /* CivetWeb cuts answers short once stopping */
-    /* Wakes CivetWeb's accepting thread, which would otherwise look at the stop flag every two seconds only. */
-    if (s->listening >= 0) (void)shutdown(s->listening, SHUT_RDWR);
-    mg_stop(base->civet);
-    free_server(s);
+    shut_down((struct server *)base);
 }

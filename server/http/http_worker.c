@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #include "confab/clock.h"
-#include "confab/log.h"
 #include "confab/metrics.h"
 
 #define BODY_PIECE 64             /* read at once: CivetWeb does not come back before it has all of it, however slowly it drips */
@@ -48,20 +47,20 @@ static bool will_keep_alive(const struct http_request *r, span connection)
     return connection.p ? http_has_token(connection, "keep-alive") : !r->http10;
 }
 
-static void read_addresses(struct http_request *r, const struct http_server *s, const char *peer_text)
+static void read_addresses(struct http_request *r, const struct http_server *s, const http_address *peer)
 {
-    http_address peer = {{0}}, client;
-    span forwarded[8];
-    if (!http_address_parse(span_of(peer_text), &peer)) LOG_WARN("a peer has no address", LOG_STR("text", peer_text));
-    r->from_proxy = http_networks_contain(&s->trusted, &peer);
-    size_t n = http_request_headers(r, "X-Forwarded-For", forwarded, 8);
-    http_address_of_client(&s->trusted, &peer, forwarded, n, &client);
+    http_address client;
+    span forwarded[HTTP_HEADERS_MAX]; /* all of them: the proxy's own word is the last */
+    r->from_proxy = http_networks_contain(&s->trusted, peer);
+    size_t n = http_request_headers(r, "X-Forwarded-For", forwarded, HTTP_HEADERS_MAX);
+    http_address_of_client(&s->trusted, peer, forwarded, n, &client);
     http_address_format(&client, r->address);
     r->https = r->from_proxy && http_has_token(http_request_header(r, "X-Forwarded-Proto"), "https");
 }
 
-static confab_err read_head(struct http_request *r, const struct http_server *s, const struct mg_request_info *info)
+static confab_err read_head(struct http_worker *w, const struct http_server *s, const struct mg_request_info *info)
 {
+    struct http_request *r = &w->req;
     if (info->num_headers > HTTP_HEADERS_MAX) return confab_fail_msg(CONFAB_TOO_LARGE, "The request has too many headers");
     for (int i = 0; i < info->num_headers; i++) {
         r->header[i] = (struct http_pair){span_of(info->http_headers[i].name), span_of(info->http_headers[i].value)};
@@ -72,7 +71,7 @@ static confab_err read_head(struct http_request *r, const struct http_server *s,
     span connection = http_request_header(r, "Connection");
     r->upgrade = holds(connection, "upgrade") && holds(http_request_header(r, "Upgrade"), "websocket");
     r->keep_alive = will_keep_alive(r, connection);
-    read_addresses(r, s, info->remote_addr);
+    read_addresses(r, s, &w->ticket.peer.address);
     span hosts[2];
     size_t n = http_request_headers(r, "Host", hosts, 2);
     if (n > 1 || (n == 0 && !r->http10)) return confab_fail_msg(CONFAB_INVALID_FIELD, "The request must have one Host header");
@@ -106,7 +105,7 @@ confab_err http_worker_read(struct http_worker *w, const struct http_server *s, 
     r->segments = r->query_count = r->headers = 0;
     r->keep_alive = false;
     r->head = false;
-    confab_err e = read_head(r, s, mg_get_request_info(conn));
+    confab_err e = read_head(w, s, mg_get_request_info(conn));
     if (!confab_failed(e)) e = http_request_framing(r, &framing);
     if (confab_failed(e)) return e;
     if (!framing.chunked && framing.length == 0) return confab_ok();
@@ -130,12 +129,9 @@ static void count(int status)
 }
 
 /* Takes what the peer still sends: closing with unread bytes makes a reset, which can overtake the answer. */
-static void linger(struct http_server *s, struct mg_connection *conn)
+static void linger(struct http_server *s, const struct handover_peer *peer)
 {
-    const struct mg_request_info *info = mg_get_request_info(conn);
-    http_address peer;
-    if (!http_address_parse(span_of(info->remote_addr), &peer)) return;
-    int fd = handover_find(&s->handover, &peer, info->remote_port, info->server_port, NULL);
+    int fd = handover_find(&s->handover, peer);
     int64_t until_us = clock_mono_us() + LINGER_TIME_US;
     if (fd < 0 || shutdown(fd, SHUT_WR) != 0) return;
     for (size_t taken = 0; taken < LINGER_BYTES;) {
@@ -168,5 +164,5 @@ void http_worker_send(struct http_worker *w, struct http_server *s, struct mg_co
     if (sent && with_body && !in_one) sent = mg_write(conn, body.p, body.n) == (int)body.n;
     if (!sent) mg_disable_connection_keep_alive(conn); /* the peer is gone, too slow, or memory is out */
     count(res->status);
-    if (sent && unread) linger(s, conn);
+    if (sent && unread) linger(s, &w->ticket.peer);
 }

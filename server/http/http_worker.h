@@ -18,7 +18,8 @@ struct http_worker {
 struct http_worker *http_worker_new(void);
 void http_worker_free(struct http_worker *w);
 
-/* Fills w->req from the connection, the body included. On failure the connection's stream is not in step any more: answer and close. */
+/* Fills w->req from the connection, the body included; w->ticket.peer is known by then. On failure the connection's stream is not in
+ * step any more: answer and close. */
 CONFAB_MUST_CHECK confab_err http_worker_read(struct http_worker *w, const struct http_server *s, struct mg_connection *conn);
 /* Sends w->res. After an answer to a request that was not read to its end, reads on for a moment, or the peer might lose the answer to
  * a reset. */
