@@ -45,14 +45,6 @@ static void announce_foreign(store *s)
     pthread_mutex_unlock(&s->observer_lock);
 }
 
-static void announce_events(store *s)
-{
-    if (s->batch.n == 0) return;
-    pthread_mutex_lock(&s->observer_lock);
-    if (s->observer.on_commit) s->observer.on_commit(s->observer.ctx, s->batch.events, s->batch.n);
-    pthread_mutex_unlock(&s->observer_lock);
-}
-
 /* ---- One job ---- */
 
 static void undo_job(store_tx *tx, size_t events_before, int64_t changes_before)
@@ -157,6 +149,18 @@ static void complete(struct queue_node *first, confab_err batch_error)
     }
 }
 
+/* Announces what was committed, answers, and says that the batch is over. The observer cannot change in between. */
+static void answer_batch(store *s, struct queue_node *first, confab_err batch_error)
+{
+    pthread_mutex_lock(&s->observer_lock);
+    const struct store_observer *o = &s->observer;
+    bool announced = s->batch.n > 0;
+    if (announced && o->on_commit) o->on_commit(o->ctx, s->batch.events, s->batch.n);
+    complete(first, batch_error);
+    if (announced && o->on_batch_done) o->on_batch_done(o->ctx);
+    pthread_mutex_unlock(&s->observer_lock);
+}
+
 static void run_batch(store *s, struct queue_node *first)
 {
     size_t jobs = 0;
@@ -168,8 +172,7 @@ static void run_batch(store *s, struct queue_node *first)
     account(s, jobs, began, e);
     db_store_set_health(s, e);
     if (foreign) announce_foreign(s);
-    announce_events(s);
-    complete(first, e);
+    answer_batch(s, first, e);
     batch_clear(&s->batch);
     if (!confab_failed(e)) db_checkpointer_after_commit(&s->checkpointer, s->writer_conn);
 }

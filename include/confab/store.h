@@ -59,6 +59,7 @@ CONFAB_MUST_CHECK confab_err store_read_wait(store *s, struct store_job *job);
 struct store_observer {
     void *ctx;
     void (*on_commit)(void *ctx, const struct event *events, size_t n);
+    void (*on_batch_done)(void *ctx);     /* after the done() calls of a batch that was announced: whoever batches wake-ups wakes now */
     void (*on_foreign_change)(void *ctx); /* another process changed the database: re-read what you keep */
 };
 void store_set_observer(store *s, struct store_observer o);

@@ -126,10 +126,11 @@ static uintptr_t commit_mask(live_hub *h, const struct event *events, size_t n)
     return mask;
 }
 
-/* Thread: writer. */
+/* Thread: writer. From here to on_batch_done loops are not woken: commit and answers reach them together, and leave in one write. */
 static void on_commit(void *ctx, const struct event *events, size_t n)
 {
     live_hub *h = ctx;
+    live_loop_hold_wakes(true);
     uintptr_t mask = commit_mask(h, events, n);
     if (!mask) return;
     struct commit *commit = calloc(1, sizeof *commit);
@@ -161,6 +162,14 @@ static void on_commit(void *ctx, const struct event *events, size_t n)
         arena_free(&commit->memory);
         free(commit);
     }
+}
+
+/* Thread: writer. */
+static void on_batch_done(void *ctx)
+{
+    live_hub *h = ctx;
+    live_loop_hold_wakes(false);
+    for (int i = 0; i < h->loop_count; i++) live_loop_wake(&h->loops[i]);
 }
 
 /* Thread: writer. Another process wrote to the database: logs may have grown, rights may have changed. */
@@ -443,7 +452,7 @@ confab_err live_start(const struct live_config *config, live_hub **out)
             return e;
         }
     }
-    store_set_observer(config->store, (struct store_observer){h, on_commit, on_foreign_change});
+    store_set_observer(config->store, (struct store_observer){h, on_commit, on_batch_done, on_foreign_change});
     chat_set_observer(config->chat, (struct chat_observer){h, on_user_changed});
     *out = h;
     return confab_ok();

@@ -14,10 +14,21 @@ enum { TICK_MS = 1000, REAUTH_INTERVAL_MS = 2000, SWEEP_ROOMS = 256 };
 
 int64_t live_loop_now_ms(const struct live_loop *loop) { return (int64_t)uv_now(&loop->uv); }
 
+static _Thread_local bool wakes_held;
+
+void live_loop_hold_wakes(bool hold) { wakes_held = hold; }
+
+void live_loop_wake(struct live_loop *loop)
+{
+    if (atomic_exchange(&loop->wake_owed, false)) (void)uv_async_send(&loop->wake); /* fails only on a closing handle */
+}
+
 void live_loop_post(struct live_loop *loop, struct live_item *item)
 {
     /* Unbounded here because what is posted is bounded where it begins: connections, requests in flight, the writer's queue. */
-    if (queue_push(&loop->inbox, &item->node) == QUEUE_PUSHED_FIRST) (void)uv_async_send(&loop->wake); /* fails only on a closing handle */
+    if (queue_push(&loop->inbox, &item->node) != QUEUE_PUSHED_FIRST) return; /* whoever was first wakes, or owes it */
+    atomic_store(&loop->wake_owed, true);
+    if (!wakes_held) live_loop_wake(loop);
 }
 
 static void run_inbox(struct live_loop *loop)

@@ -36,6 +36,7 @@ struct live_loop {
     uv_idle_t busy;  /* active while there is more to flush than one turn takes */
     uv_timer_t tick; /* once a second: presence counts, sweeps */
     struct queue inbox;
+    _Atomic bool wake_owed; /* something was posted without waking */
 
     struct map rooms; /* room id → struct live_room, the open ones */
     struct map users; /* user id → first of the user's live_conn, linked by next_of_user */
@@ -55,6 +56,10 @@ struct live_loop {
 CONFAB_MUST_CHECK confab_err live_loop_start(struct live_loop *loop, live_hub *hub, int index, const struct live_config *config);
 void live_loop_join(struct live_loop *loop);                         /* after posting the stop item: waits for the thread, frees the loop */
 void live_loop_post(struct live_loop *loop, struct live_item *item); /* Thread: any. Takes the item; never refuses */
+
+/* While held, posts of the calling thread do not wake their loops (they remember that they should have); live_loop_wake makes up for it. */
+void live_loop_hold_wakes(bool hold);
+void live_loop_wake(struct live_loop *loop); /* where a post left it asleep. Thread: any */
 
 /* ---- Below: the loop's own thread only. ---- */
 
