@@ -8,9 +8,14 @@
 /* ---- WebSocket commands ---- */
 
 enum wire_kind {
-    WIRE_REQUEST,   /* a chat request: submit it, encode its result */
-    WIRE_JOIN,      /* a CHAT_JOIN_ROOM request, and then a subscription */
-    WIRE_AUTH, WIRE_LEAVE, WIRE_TYPING, WIRE_PRESENCE, WIRE_PING, WIRE_HEARTBEAT
+    WIRE_REQUEST, /* a chat request: submit it, encode its result */
+    WIRE_JOIN,    /* a CHAT_JOIN_ROOM request, and then a subscription */
+    WIRE_AUTH,
+    WIRE_LEAVE,
+    WIRE_TYPING,
+    WIRE_PRESENCE,
+    WIRE_PING,
+    WIRE_HEARTBEAT
 };
 
 struct wire_command {
@@ -19,7 +24,7 @@ struct wire_command {
     char room[ROOM_SLUG_MAX + 1]; /* LEAVE, TYPING, PRESENCE, REQUEST, JOIN: as sent or implied; "" where absent */
     buf token;                    /* AUTH; wiped and freed by wire_command_fini */
     bool typing;
-    char ref[72];                 /* the client's ref as JSON text, or "" */
+    char ref[72];                          /* the client's ref as JSON text, or "" */
     char client_id[CLIENT_ID_MAX * 6 + 3]; /* as JSON text, for the error answer; or "" */
 };
 
@@ -65,12 +70,17 @@ void wire_encode_close_reason(buf *out, enum confab_code code, int64_t retry_aft
 /* ---- REST ---- */
 
 /* Reads the body's members into r->args by the operation's field table; unknown members are refused (UNKNOWN_FIELD), as are wrong
- * types (INVALID_FIELD, with .field). An absent body is an empty object. */
+ * types (INVALID_FIELD, with .field). An absent body is an empty object. The arguments are untouched on failure. Where .field names an
+ * unknown member, it is valid until the next decoding on this thread. */
 CONFAB_MUST_CHECK confab_err wire_decode_body(span body, struct chat_request *r);
 /* One query parameter, already percent-decoded, by the same table (before, after, limit). */
 CONFAB_MUST_CHECK confab_err wire_decode_query(span name, span value, struct chat_request *r);
-/* SESSION results: the caller signs the access token and hands it in; the refresh token is left out of the body where it goes as a cookie. */
-struct wire_session_extra { const char *access_token; int64_t expires_in_s; const char *refresh_token; };
+/* SESSION results: the caller signs the access token and hands it in. refresh_token NULL: it goes as a cookie and stays out of the body. */
+struct wire_session_extra {
+    const char *access_token;
+    int64_t expires_in_s;
+    const char *refresh_token;
+};
 void wire_encode_result_body(buf *out, const struct chat_request *r, const char *epoch, const struct wire_presence *p,
                              const struct wire_session_extra *session);
 void wire_encode_problem(buf *out, confab_err e, int64_t retry_after_ms); /* RFC 9457 */
@@ -80,9 +90,16 @@ void wire_encode_secret(buf *out, const unsigned char *bytes, size_t n);
 bool wire_decode_secret(span text, unsigned char *out, size_t n); /* exactly n bytes */
 
 /* Small documents of the server itself. */
-struct wire_health { int64_t active_connections, uptime_s; const char *version; };
+struct wire_health {
+    int64_t active_connections, uptime_s;
+    const char *version;
+};
 void wire_encode_health(buf *out, const struct wire_health *h);
-struct wire_check { const char *name; bool ok; const char *detail; };
+struct wire_check {
+    const char *name;
+    bool ok;
+    const char *detail;
+};
 void wire_encode_ready(buf *out, bool ready, const struct wire_check *checks, size_t n);
 
 /* JSON pieces for the few who write lines of it (export, log). */

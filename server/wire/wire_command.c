@@ -5,15 +5,16 @@
 
 /* Everything a client can ask for, once: rows with a type word are WebSocket commands, the others REST calls. */
 struct command {
-    const char *type;            /* NULL: REST */
+    const char *type; /* NULL: REST */
     enum wire_kind kind;
-    enum chat_op op;             /* REQUEST and JOIN */
+    enum chat_op op;              /* REQUEST and JOIN */
     field_set required, optional; /* members of the frame or the body */
-    field_set query;             /* REST: parameters of the query */
+    field_set query;              /* REST: parameters of the query */
 };
 
 #define F(name) FIELD_BIT(name)
 
+/* clang-format off */
 static const struct command commands[] = {
     /* WebSocket, the most frequent first */
     {"chat_message", WIRE_REQUEST, CHAT_POST_MESSAGE, F(ROOM_ID) | F(MESSAGE), F(CLIENT_ID) | F(REPLY_TO), 0},
@@ -53,6 +54,7 @@ static const struct command commands[] = {
     {NULL, WIRE_REQUEST, CHAT_SET_PASSWORD, F(NEW_PASSWORD), 0, 0},
     {NULL, WIRE_REQUEST, CHAT_LIST_AUDIT, 0, 0, F(BEFORE) | F(LIMIT)},
 };
+/* clang-format on */
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

@@ -7,8 +7,10 @@
 static void out_event_head(buf *b, enum event_kind kind)
 {
     switch (kind) {
-#define X(name, number, word)                                                                                         \
-    case EVENT_##name: OUT(b, "{\"type\":\"" word "\",\"data\":{\"id\":"); return;
+#define X(name, number, word)                                                                                                              \
+    case EVENT_##name:                                                                                                                     \
+        OUT(b, "{\"type\":\"" word "\",\"data\":{\"id\":");                                                                                \
+        return;
         EVENT_KIND_MAP(X)
 #undef X
     }
@@ -46,13 +48,17 @@ static void out_member(buf *b, const struct event *e)
 static void out_event_data(buf *b, const struct event *e)
 {
     switch (e->kind) {
-    case EVENT_MESSAGE: out_message_data(b, e); break;
+    case EVENT_MESSAGE:
+        out_message_data(b, e);
+        break;
     case EVENT_MESSAGE_EDITED:
         out_target(b, e->target);
         OUT(b, ",\"message\":");
         out_string(b, e->text);
         break;
-    case EVENT_MESSAGE_DELETED: out_target(b, e->target); break;
+    case EVENT_MESSAGE_DELETED:
+        out_target(b, e->target);
+        break;
     case EVENT_REACTION_ADDED:
     case EVENT_REACTION_REMOVED:
         out_target(b, e->target);
@@ -60,7 +66,9 @@ static void out_event_data(buf *b, const struct event *e)
         out_string(b, e->text);
         break;
     case EVENT_MEMBER_JOINED:
-    case EVENT_MEMBER_LEFT: out_member(b, e); break;
+    case EVENT_MEMBER_LEFT:
+        out_member(b, e);
+        break;
     case EVENT_MEMBER_ROLE_CHANGED:
         out_member(b, e);
         OUT(b, ",\"role\":");
@@ -81,7 +89,8 @@ static void out_event_data(buf *b, const struct event *e)
         break;
     case EVENT_ROOM_ARCHIVED:
     case EVENT_ROOM_UNARCHIVED:
-    case EVENT_ROOM_DELETED: break;
+    case EVENT_ROOM_DELETED:
+        break;
     }
 }
 
@@ -130,10 +139,10 @@ void wire_encode_auth_success(buf *out, const struct wire_hello *h, const char *
 }
 
 /* `{"type":WORD,"room_id":ROOM` */
-#define OUT_ROOM_HEAD(b, word, room)                                                                                  \
-    do {                                                                                                              \
-        OUT(b, "{\"type\":\"" word "\",\"room_id\":");                                                                \
-        out_cstr(b, room);                                                                                            \
+#define OUT_ROOM_HEAD(b, word, room)                                                                                                       \
+    do {                                                                                                                                   \
+        OUT(b, "{\"type\":\"" word "\",\"room_id\":");                                                                                     \
+        out_cstr(b, room);                                                                                                                 \
     } while (0)
 
 void wire_encode_caught_up(buf *out, const char *room, int64_t last_id)

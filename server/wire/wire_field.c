@@ -2,7 +2,17 @@
 
 _Static_assert(FIELD_COUNT <= 32, "field_set has 32 bits");
 
-enum field_type { TYPE_TEXT, TYPE_ROOM_ID, TYPE_USER_NAME, TYPE_ROOM_KIND, TYPE_USER_ROLE, TYPE_MEMBER_ROLE, TYPE_INT, TYPE_BOOL, TYPE_TRISTATE };
+enum field_type {
+    TYPE_TEXT,
+    TYPE_ROOM_ID,
+    TYPE_USER_NAME,
+    TYPE_ROOM_KIND,
+    TYPE_USER_ROLE,
+    TYPE_MEMBER_ROLE,
+    TYPE_INT,
+    TYPE_BOOL,
+    TYPE_TRISTATE
+};
 
 struct field {
     const char *name;
@@ -14,10 +24,26 @@ struct field {
 };
 
 static const struct field fields[FIELD_COUNT] = {
-#define X(id, name, type, min, max, to, rule) {name, sizeof(name) - 1, TYPE_##type, min, max, offsetof(struct field_values, to), rule, name " is required"},
+#define X(id, name, type, min, max, to, rule)                                                                                              \
+    {name, sizeof(name) - 1, TYPE_##type, min, max, offsetof(struct field_values, to), rule, name " is required"},
     FIELD_MAP(X)
 #undef X
 };
+
+/* A field is stored by its bytes, so its place must be of its type. */
+#define SIZE_TEXT sizeof(span)
+#define SIZE_ROOM_ID sizeof(span)
+#define SIZE_USER_NAME sizeof(span)
+#define SIZE_ROOM_KIND sizeof(span)
+#define SIZE_USER_ROLE sizeof(span)
+#define SIZE_MEMBER_ROLE sizeof(span)
+#define SIZE_INT sizeof(int64_t)
+#define SIZE_BOOL sizeof(bool)
+#define SIZE_TRISTATE sizeof(int)
+#define X(id, name, type, min, max, to, rule)                                                                                              \
+    _Static_assert(sizeof(((struct field_values *)0)->to) == SIZE_##type, name " has a place of another type");
+FIELD_MAP(X)
+#undef X
 
 const struct field_values field_values_absent = {.args = {.before = -1, .after = -1, .disabled = -1}, .typing = true};
 
@@ -41,12 +67,23 @@ static confab_err store_text(const struct field *f, span s, struct field_values 
     enum member_role member = MEMBER_MEMBER;
     bool ok = s.p && s.n >= (size_t)f->min && s.n <= (size_t)f->max;
     switch (f->type) {
-    case TYPE_ROOM_ID: ok = ok && room_slug_is_valid(s); break;
-    case TYPE_USER_NAME: ok = ok && user_name_is_valid(s); break;
-    case TYPE_ROOM_KIND: ok = ok && room_kind_parse(s, &kind) && kind != ROOM_DIRECT; break;
-    case TYPE_USER_ROLE: ok = ok && user_role_parse(s, &user); break;
-    case TYPE_MEMBER_ROLE: ok = ok && member_role_parse(s, &member); break;
-    default: break;
+    case TYPE_ROOM_ID:
+        ok = ok && room_slug_is_valid(s);
+        break;
+    case TYPE_USER_NAME:
+        ok = ok && user_name_is_valid(s);
+        break;
+    case TYPE_ROOM_KIND:
+        ok = ok && room_kind_parse(s, &kind) && kind != ROOM_DIRECT;
+        break;
+    case TYPE_USER_ROLE:
+        ok = ok && user_role_parse(s, &user);
+        break;
+    case TYPE_MEMBER_ROLE:
+        ok = ok && member_role_parse(s, &member);
+        break;
+    default:
+        break;
     }
     if (!ok) return refuse(f);
     memcpy((char *)out + f->offset, &s, sizeof s);
@@ -83,8 +120,10 @@ confab_err field_set_json(enum field_id id, const cJSON *v, struct field_values 
         return store_int(f, is_int, n, out);
     }
     case TYPE_BOOL:
-    case TYPE_TRISTATE: return store_bool(f, cJSON_IsBool(v), cJSON_IsTrue(v), out);
-    default: return store_text(f, json_string(v), out);
+    case TYPE_TRISTATE:
+        return store_bool(f, cJSON_IsBool(v), cJSON_IsTrue(v), out);
+    default:
+        return store_text(f, json_string(v), out);
     }
 }
 
@@ -98,7 +137,8 @@ confab_err field_set_text(enum field_id id, span text, struct field_values *out)
         return store_int(f, is_int, n, out);
     }
     case TYPE_BOOL:
-    case TYPE_TRISTATE: return store_bool(f, span_is(text, "true") || span_is(text, "false"), span_is(text, "true"), out);
+    case TYPE_TRISTATE:
+        return store_bool(f, span_is(text, "true") || span_is(text, "false"), span_is(text, "true"), out);
     default:
         if (text.n && (memchr(text.p, '\0', text.n) || !span_is_utf8(text))) return refuse(f);
         return store_text(f, text, out);

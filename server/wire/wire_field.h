@@ -15,6 +15,7 @@ struct field_values {
 /* All of them absent. */
 extern const struct field_values field_values_absent;
 
+/* clang-format off */
 /*      name             member           type         min     max       member of field_values   rule, in words */
 #define FIELD_MAP(X)                                                                                                                         \
     X(ROOM_ID,         "room_id",         ROOM_ID,      1,      64,       args.room,         "room_id must be 1 to 64 characters of a-z 0-9 . _ -, the first a letter or digit") \
@@ -44,12 +45,13 @@ extern const struct field_values field_values_absent;
     X(USER_ROLE,       "role",            USER_ROLE,    1,      16,       args.role,         "role must be admin, moderator, member or bot") \
     X(MEMBER_ROLE,     "role",            MEMBER_ROLE,  1,      16,       args.role,         "role must be owner, moderator or member")      \
     X(DISABLED,        "disabled",        TRISTATE,     0,      0,        args.disabled,     "disabled must be true or false")
+/* clang-format on */
 
 enum field_id {
 #define X(name, ...) FIELD_##name,
     FIELD_MAP(X)
 #undef X
-    FIELD_COUNT
+        FIELD_COUNT
 };
 
 typedef uint32_t field_set; /* bit n: enum field_id n */

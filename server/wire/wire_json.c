@@ -116,16 +116,21 @@ static confab_err scan_token(struct scan *s)
 {
     char c = *s->p;
     switch (c) {
-    case '"': s->p++; return scan_string(s);
+    case '"':
+        s->p++;
+        return scan_string(s);
     case '{':
     case '}':
     case '[':
-    case ']': return scan_bracket(s, c);
+    case ']':
+        return scan_bracket(s, c);
     case ',':
         s->p++;
         if (++s->values > JSON_VALUES_MAX) return confab_fail_msg(CONFAB_INVALID_FIELD, "The JSON has too many values");
         return confab_ok();
-    case ':': s->p++; return confab_ok();
+    case ':':
+        s->p++;
+        return confab_ok();
     case 't':
     case 'f':
     case 'n':
@@ -133,7 +138,8 @@ static confab_err scan_token(struct scan *s)
             s->p++;
         }
         return confab_ok();
-    default: return (c == '-' || (c >= '0' && c <= '9')) && scan_number(s) ? confab_ok() : confab_fail(CONFAB_INVALID_JSON);
+    default:
+        return (c == '-' || (c >= '0' && c <= '9')) && scan_number(s) ? confab_ok() : confab_fail(CONFAB_INVALID_JSON);
     }
 }
 

@@ -2,8 +2,8 @@
  *
  * cJSON takes much that is not JSON (control characters as white space, raw ones in strings, "01", "\uZZZZ" as NUL) and its 1.7.15
  * may read one byte past the end of an object that is not closed. So a lexical pass goes first: it checks UTF-8, numbers, escapes, the
- * balance of brackets, depth and size. The tree's memory comes from the caller's arena: no malloc per node, and its strings outlive the tree.
- * Thread: any. */
+ * balance of brackets, depth and size. The tree's memory comes from the caller's arena: no malloc per node, and its strings outlive the
+ * tree. Thread: any. */
 #ifndef CONFAB_WIRE_JSON_H
 #define CONFAB_WIRE_JSON_H
 

@@ -114,22 +114,18 @@ void paserk_append_public(buf *out, const unsigned char public_key[32])
     base64url_append(out, public_key, 32);
 }
 
-bool paserk_public_id(const unsigned char public_key[32], char out[TOKEN_KID_SIZE])
+void paserk_public_id(const unsigned char public_key[32], char out[TOKEN_KID_SIZE])
 {
-    static const char head[] = "k4.pid.";
+    static const char head[] = "k4.pid.k4.public."; /* the id's own prefix, then the text of the key */
+    enum { HEAD = sizeof head - 1, ID_HEAD = 7, KEY_TEXT = 43 };
     unsigned char hash[33];
-    buf text = {0};
-    buf_append_str(&text, head);
-    paserk_append_public(&text, public_key);
-    bool ok = !text.failed && crypto_generichash(hash, sizeof hash, (const unsigned char *)text.data, text.len, NULL, 0) == 0;
-    if (ok) {
-        buf_clear(&text);
-        buf_append_str(&text, head);
-        base64url_append(&text, hash, sizeof hash);
-        ok = !text.failed && span_copy(buf_span(&text), out, TOKEN_KID_SIZE);
-    }
-    buf_free(&text);
-    return ok;
+    char text[HEAD + KEY_TEXT + 1];
+    memcpy(text, head, HEAD);
+    (void)sodium_bin2base64(text + HEAD, sizeof text - HEAD, public_key, 32, ALPHABET);
+    /* It fails for lengths out of 16 to 64 only. */
+    (void)crypto_generichash(hash, sizeof hash, (const unsigned char *)text, HEAD + KEY_TEXT, NULL, 0);
+    memcpy(out, head, ID_HEAD);
+    (void)sodium_bin2base64(out + ID_HEAD, TOKEN_KID_SIZE - ID_HEAD, hash, sizeof hash, ALPHABET);
 }
 
 /* ---- refresh and set-up tokens ---- */

@@ -166,14 +166,29 @@ static void encode_item(buf *out, const struct chat_request *r, size_t i, const 
 {
     const struct chat_result *res = &r->result;
     switch (res->kind) {
-    case CHAT_RESULT_MESSAGES: encode_message(out, &res->list.messages[i], result_room_slug(r)); break;
-    case CHAT_RESULT_EVENTS: wire_encode_event(out, &res->list.events[i]); break;
-    case CHAT_RESULT_ROOMS: encode_room(out, &res->list.rooms[i], p); break;
-    case CHAT_RESULT_MEMBERS: encode_member(out, &res->list.members[i], result_room_id(r), p); break;
-    case CHAT_RESULT_USERS: encode_user(out, &res->list.users[i]); break;
-    case CHAT_RESULT_SESSIONS: encode_session_row(out, &res->list.sessions[i], r->actor.session_id); break;
-    case CHAT_RESULT_AUDIT: encode_audit(out, &res->list.audits[i]); break;
-    default: OUT(out, "null");
+    case CHAT_RESULT_MESSAGES:
+        encode_message(out, &res->list.messages[i], result_room_slug(r));
+        break;
+    case CHAT_RESULT_EVENTS:
+        wire_encode_event(out, &res->list.events[i]);
+        break;
+    case CHAT_RESULT_ROOMS:
+        encode_room(out, &res->list.rooms[i], p);
+        break;
+    case CHAT_RESULT_MEMBERS:
+        encode_member(out, &res->list.members[i], result_room_id(r), p);
+        break;
+    case CHAT_RESULT_USERS:
+        encode_user(out, &res->list.users[i]);
+        break;
+    case CHAT_RESULT_SESSIONS:
+        encode_session_row(out, &res->list.sessions[i], r->actor.session_id);
+        break;
+    case CHAT_RESULT_AUDIT:
+        encode_audit(out, &res->list.audits[i]);
+        break;
+    default:
+        OUT(out, "null");
     }
 }
 
@@ -190,13 +205,26 @@ static void encode_next(buf *out, const struct chat_request *r)
         return;
     }
     switch (res->kind) {
-    case CHAT_RESULT_MESSAGES: out_int(out, res->list.messages[edge].seq); break;
-    case CHAT_RESULT_EVENTS: out_int(out, res->list.events[edge].seq); break;
-    case CHAT_RESULT_ROOMS: out_cstr(out, res->list.rooms[last].room.slug); break;
-    case CHAT_RESULT_MEMBERS: out_cstr(out, res->list.members[last].name); break;
-    case CHAT_RESULT_USERS: out_cstr(out, res->list.users[last].name); break;
-    case CHAT_RESULT_AUDIT: out_int(out, res->list.audits[last].id); break;
-    default: OUT(out, "null");
+    case CHAT_RESULT_MESSAGES:
+        out_int(out, res->list.messages[edge].seq);
+        break;
+    case CHAT_RESULT_EVENTS:
+        out_int(out, res->list.events[edge].seq);
+        break;
+    case CHAT_RESULT_ROOMS:
+        out_cstr(out, res->list.rooms[last].room.slug);
+        break;
+    case CHAT_RESULT_MEMBERS:
+        out_cstr(out, res->list.members[last].name);
+        break;
+    case CHAT_RESULT_USERS:
+        out_cstr(out, res->list.users[last].name);
+        break;
+    case CHAT_RESULT_AUDIT:
+        out_int(out, res->list.audits[last].id);
+        break;
+    default:
+        OUT(out, "null");
     }
 }
 
@@ -235,26 +263,42 @@ void wire_encode_result_body(buf *out, const struct chat_request *r, const char 
                              const struct wire_session_extra *session)
 {
     switch (r->result.kind) {
-    case CHAT_RESULT_NONE: OUT(out, "{}"); break;
+    case CHAT_RESULT_NONE:
+        OUT(out, "{}");
+        break;
     case CHAT_RESULT_ACK:
         OUT(out, "{");
         result_out_ack(out, r);
         OUT(out, "}");
         break;
-    case CHAT_RESULT_READ: encode_read_body(out, r); break;
-    case CHAT_RESULT_MESSAGE: encode_message(out, &r->result.list.messages[0], result_room_slug(r)); break;
+    case CHAT_RESULT_READ:
+        encode_read_body(out, r);
+        break;
+    case CHAT_RESULT_MESSAGE:
+        encode_message(out, &r->result.list.messages[0], result_room_slug(r));
+        break;
     case CHAT_RESULT_JOINED:
-    case CHAT_RESULT_ROOM: encode_room(out, &r->result.room, p); break;
-    case CHAT_RESULT_MEMBER: encode_member(out, &r->result.member, result_room_id(r), p); break;
-    case CHAT_RESULT_USER: encode_user(out, &r->result.user); break;
-    case CHAT_RESULT_SESSION: encode_session(out, r, session); break;
+    case CHAT_RESULT_ROOM:
+        encode_room(out, &r->result.room, p);
+        break;
+    case CHAT_RESULT_MEMBER:
+        encode_member(out, &r->result.member, result_room_id(r), p);
+        break;
+    case CHAT_RESULT_USER:
+        encode_user(out, &r->result.user);
+        break;
+    case CHAT_RESULT_SESSION:
+        encode_session(out, r, session);
+        break;
     case CHAT_RESULT_MESSAGES:
     case CHAT_RESULT_EVENTS:
     case CHAT_RESULT_ROOMS:
     case CHAT_RESULT_MEMBERS:
     case CHAT_RESULT_USERS:
     case CHAT_RESULT_SESSIONS:
-    case CHAT_RESULT_AUDIT: encode_list(out, r, epoch, p); break;
+    case CHAT_RESULT_AUDIT:
+        encode_list(out, r, epoch, p);
+        break;
     }
 }
 

@@ -8,10 +8,7 @@ span result_room_slug(const struct chat_request *r)
     return *slug ? span_of(slug) : r->args.room;
 }
 
-int64_t result_room_id(const struct chat_request *r)
-{
-    return r->result.room.room.id ? r->result.room.room.id : r->args.room_id;
-}
+int64_t result_room_id(const struct chat_request *r) { return r->result.room.room.id ? r->result.room.room.id : r->args.room_id; }
 
 int64_t result_online(const struct wire_presence *p, int64_t room_id)
 {
@@ -47,10 +44,14 @@ void result_out_events(buf *out, const struct chat_request *r)
 static const char *recovery_word(enum chat_recovery r)
 {
     switch (r) {
-    case CHAT_RECOVERY_FRESH: return "fresh";
-    case CHAT_RECOVERY_RESUMED: return "resumed";
-    case CHAT_RECOVERY_GAP: return "gap";
-    case CHAT_RECOVERY_EPOCH_CHANGED: return "epoch_changed";
+    case CHAT_RECOVERY_FRESH:
+        return "fresh";
+    case CHAT_RECOVERY_RESUMED:
+        return "resumed";
+    case CHAT_RECOVERY_GAP:
+        return "gap";
+    case CHAT_RECOVERY_EPOCH_CHANGED:
+        return "epoch_changed";
     }
     return "fresh";
 }
@@ -109,8 +110,12 @@ static void encode_history(buf *out, const struct chat_request *r)
 void wire_encode_result_frame(buf *out, const struct chat_request *r, const char *epoch, const struct wire_presence *p)
 {
     switch (r->result.kind) {
-    case CHAT_RESULT_JOINED: encode_joined(out, r, epoch, p); return;
-    case CHAT_RESULT_EVENTS: encode_history(out, r); return;
+    case CHAT_RESULT_JOINED:
+        encode_joined(out, r, epoch, p);
+        return;
+    case CHAT_RESULT_EVENTS:
+        encode_history(out, r);
+        return;
     case CHAT_RESULT_READ: {
         char slug[ROOM_SLUG_MAX + 1];
         (void)span_copy(result_room_slug(r), slug, sizeof slug);

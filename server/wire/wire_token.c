@@ -23,9 +23,10 @@ struct keyring {
 
 /* ---- keys ---- */
 
-static bool key_init(struct key *k, const unsigned char seed[32])
+static void key_init(struct key *k, const unsigned char seed[32])
 {
-    return crypto_sign_seed_keypair(k->public_key, k->secret_key, seed) == 0 && paserk_public_id(k->public_key, k->kid);
+    (void)crypto_sign_seed_keypair(k->public_key, k->secret_key, seed); /* every seed is a key: it cannot fail */
+    paserk_public_id(k->public_key, k->kid);
 }
 
 confab_err keyring_new(const struct signing_key *keys, size_t n, keyring **out)
@@ -36,15 +37,15 @@ confab_err keyring_new(const struct signing_key *keys, size_t n, keyring **out)
     k->count = n;
     k->signer = n;
     for (size_t i = 0; i < n; i++) {
-        if (!key_init(&k->keys[i], keys[i].seed)) goto fail;
+        key_init(&k->keys[i], keys[i].seed);
         if (k->signer == n && !keys[i].retired) k->signer = i;
     }
-    if (k->signer == n) goto fail;
+    if (k->signer == n) {
+        keyring_free(k);
+        return confab_fail_msg(CONFAB_INTERNAL, "There is no signing key in use");
+    }
     *out = k;
     return confab_ok();
-fail:
-    keyring_free(k);
-    return confab_fail_msg(CONFAB_INTERNAL, "There is no signing key in use");
 }
 
 void keyring_free(keyring *k)
@@ -58,9 +59,9 @@ void token_key_generate(struct signing_key *out, int64_t now_ms)
 {
     struct key k;
     *out = (struct signing_key){.created_ms = now_ms};
-    if (sodium_init() < 0) abort(); /* no randomness: nothing may be signed */
+    if (sodium_init() < 0) abort(); /* no randomness, and so no key: what randombytes_buf would do as well */
     randombytes_buf(out->seed, sizeof out->seed);
-    if (!key_init(&k, out->seed)) abort(); /* out of memory while making the first key */
+    key_init(&k, out->seed);
     (void)span_copy(span_of(k.kid), out->kid, sizeof out->kid);
     sodium_memzero(&k, sizeof k);
 }

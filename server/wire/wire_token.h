@@ -13,10 +13,10 @@
 
 struct token_claims {
     char sub[USER_NAME_MAX + 1];
-    enum user_role role;      /* as it was when the token was made; the store's counts */
+    enum user_role role; /* as it was when the token was made; the store's counts */
     int64_t issued_ms, expires_ms;
-    int64_t session_id;       /* "sid"; 0: made on the command line */
-    int64_t token_epoch;      /* "epo" */
+    int64_t session_id;  /* "sid"; 0: made on the command line */
+    int64_t token_epoch; /* "epo" */
     char jti[33];
 };
 
@@ -27,11 +27,12 @@ void keyring_free(keyring *k); /* wipes */
 CONFAB_MUST_CHECK confab_err token_sign(const keyring *k, const struct token_claims *claims, buf *out);
 /* AUTH_FAILED for anything that is not a currently valid token of one of our keys. A few minutes of clock skew in iat are accepted. */
 CONFAB_MUST_CHECK confab_err token_verify(const keyring *k, span token, int64_t now_ms, struct token_claims *out);
-void keyring_encode_public(buf *out, const keyring *k); /* the body of /.well-known/confab-keys.json */
+void keyring_encode_public(buf *out, const keyring *k);           /* the body of /.well-known/confab-keys.json */
 void token_key_generate(struct signing_key *out, int64_t now_ms); /* a new random key, with its kid */
 
 /* The bare protocol, for the official test vectors: payload, footer and implicit assertion are bytes. */
 CONFAB_MUST_CHECK confab_err paseto_v4_public_sign(const unsigned char secret_key[64], span payload, span footer, span implicit, buf *out);
-CONFAB_MUST_CHECK confab_err paseto_v4_public_verify(const unsigned char public_key[32], span token, span footer, span implicit, buf *out_payload);
+CONFAB_MUST_CHECK confab_err paseto_v4_public_verify(const unsigned char public_key[32], span token, span footer, span implicit,
+                                                     buf *out_payload);
 
 #endif

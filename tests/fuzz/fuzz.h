@@ -9,12 +9,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define FUZZ_CHECK(what)                                                                                              \
-    do {                                                                                                              \
-        if (!(what)) {                                                                                                \
-            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #what);                           \
-            abort();                                                                                                  \
-        }                                                                                                             \
+#define FUZZ_CHECK(what)                                                                                                                   \
+    do {                                                                                                                                   \
+        if (!(what)) {                                                                                                                     \
+            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #what);                                                \
+            abort();                                                                                                                       \
+        }                                                                                                                                  \
     } while (0)
 
 #endif

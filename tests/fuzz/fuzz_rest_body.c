@@ -34,7 +34,8 @@ static void check_problem(confab_err e)
     buf problem = {0};
     struct chat_request *r = chat_request_new(CHAT_GET_ME, NULL);
     FUZZ_CHECK(r);
-    FUZZ_CHECK(e.code == CONFAB_INVALID_JSON || e.code == CONFAB_MISSING_FIELD || e.code == CONFAB_INVALID_FIELD || e.code == CONFAB_UNKNOWN_FIELD);
+    FUZZ_CHECK(e.code == CONFAB_INVALID_JSON || e.code == CONFAB_MISSING_FIELD || e.code == CONFAB_INVALID_FIELD ||
+               e.code == CONFAB_UNKNOWN_FIELD);
     wire_encode_problem(&problem, e, 0);
     FUZZ_CHECK(!problem.failed && wire_decode_body(buf_span(&problem), r).code == CONFAB_UNKNOWN_FIELD);
     chat_request_free(r);

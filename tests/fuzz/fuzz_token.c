@@ -37,7 +37,8 @@ static void check(span token, bool is_signed)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const span payload = SPAN_LIT("{\"sub\":\"bob\",\"jti\":\"j\",\"role\":\"bot\",\"iat\":\"2026-11-24T08:00:00Z\",\"exp\":\"2026-11-24T09:00:00Z\"}");
+    static const span payload =
+        SPAN_LIT("{\"sub\":\"bob\",\"jti\":\"j\",\"role\":\"bot\",\"iat\":\"2026-11-24T08:00:00Z\",\"exp\":\"2026-11-24T09:00:00Z\"}");
     if (!ring) make_ring();
     if (size == 0) return 0;
     span rest = {(const char *)data + 1, size - 1};

@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_command c;
     confab_err e = wire_decode_command((span){(const char *)data + 1, size - 1}, &actor, data[0] & 1 ? "implied" : "", &c);
     if (confab_failed(e)) {
-        FUZZ_CHECK(e.code == CONFAB_INVALID_JSON || e.code == CONFAB_UNKNOWN_TYPE || e.code == CONFAB_MISSING_FIELD || e.code == CONFAB_INVALID_FIELD);
+        FUZZ_CHECK(e.code == CONFAB_INVALID_JSON || e.code == CONFAB_UNKNOWN_TYPE || e.code == CONFAB_MISSING_FIELD ||
+                   e.code == CONFAB_INVALID_FIELD);
         FUZZ_CHECK(!c.request);
         check_error_frame(&c, e);
     } else if (c.kind == WIRE_REQUEST || c.kind == WIRE_JOIN) {

@@ -20,7 +20,8 @@ static void write_document(buf *out)
     buf_append_str(out, "# Errors\n\n"
                         "Generated from `include/confab/err.h` by `errors_doc_test --print`; a test fails where the two differ.\n\n"
                         "`code` is the word in WebSocket error frames, close reasons and REST problem documents\n"
-                        "(`\"type\":\"https://confab.invalid/errors/CODE\"`); it never changes its meaning. The sentence is for people and may be replaced\n"
+                        "(`\"type\":\"https://confab.invalid/errors/CODE\"`); it never changes its meaning. The sentence is for people and "
+                        "may be replaced\n"
                         "by a more precise one. Where a close code stands, the connection is closed with it; otherwise it stays open.\n\n"
                         "| code | HTTP status | WebSocket close code | sentence |\n| --- | --- | --- | --- |\n");
     for (int i = 1; i < ROWS; i++) {

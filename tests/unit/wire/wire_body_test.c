@@ -30,7 +30,8 @@ static void bodies_fill_the_arguments_of_their_operation(void **state)
     assert_span_is(r->args.password, "a");
     assert_span_is(r->args.new_password, "b");
     chat_request_free(r);
-    assert_int_equal(body(CHAT_CREATE_ROOM, "{\"room_id\":\"dev\",\"name\":\"Dev\",\"topic\":\"\",\"kind\":\"private\"}", &r).code, CONFAB_OK);
+    assert_int_equal(body(CHAT_CREATE_ROOM, "{\"room_id\":\"dev\",\"name\":\"Dev\",\"topic\":\"\",\"kind\":\"private\"}", &r).code,
+                     CONFAB_OK);
     assert_span_is(r->args.room, "dev");
     assert_span_is(r->args.name, "Dev");
     assert_span_is(r->args.topic, "");
@@ -88,8 +89,8 @@ static void absent_body_is_an_empty_object(void **state)
     chat_request_free(r);
 }
 
-#define S129                                                                                                          \
-    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"          \
+#define S129                                                                                                                               \
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"                                 \
     "01234567890123456789012345678"
 
 static const struct {
@@ -145,7 +146,8 @@ static void malformed_bodies_are_refused_with_code_and_field(void **state)
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         struct chat_request *r = NULL;
         confab_err e = body(refusals[i].op, refusals[i].json, &r);
-        if (e.code != refusals[i].code || (refusals[i].field == NULL) != (e.field == NULL) || (e.field && strcmp(refusals[i].field, e.field) != 0))
+        if (e.code != refusals[i].code || (refusals[i].field == NULL) != (e.field == NULL) ||
+            (e.field && strcmp(refusals[i].field, e.field) != 0))
             fail_msg("%s gave %s (%s), wanted %s (%s)", refusals[i].json, confab_err_word(e.code), e.field ? e.field : "-",
                      confab_err_word(refusals[i].code), refusals[i].field ? refusals[i].field : "-");
         chat_request_free(r);
@@ -254,10 +256,16 @@ static void secrets_survive_the_round_trip_and_nothing_else_does(void **state)
     assert_int_equal(text.len, 43);
     assert_true(wire_decode_secret(buf_span(&text), back, sizeof back));
     assert_memory_equal(in, back, sizeof in);
-    static const char *const wrong[] = {
-        "", "A", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+A",
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA A", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
+    static const char *const wrong[] = {"",
+                                        "A",
+                                        "AAAA",
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+A",
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA A",
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_false(wire_decode_secret(span_of(wrong[i]), back, sizeof back));
     }

@@ -62,8 +62,8 @@ static void join_tells_cursor_and_epoch(void **state)
 {
     (void)state;
     struct wire_command c;
-    struct chat_request *r = decode_request("{\"type\":\"join\",\"room_id\":\"a.b_c-9\",\"after\":0,\"epoch\":\"9f3c\",\"ref\":-5}", &c, WIRE_JOIN,
-                                            CHAT_JOIN_ROOM);
+    struct chat_request *r = decode_request("{\"type\":\"join\",\"room_id\":\"a.b_c-9\",\"after\":0,\"epoch\":\"9f3c\",\"ref\":-5}", &c,
+                                            WIRE_JOIN, CHAT_JOIN_ROOM);
     assert_int_equal(r->args.after, 0);
     assert_span_is(r->args.epoch, "9f3c");
     assert_string_equal(c.ref, "-5");
@@ -77,16 +77,19 @@ static void edit_delete_and_reactions_name_their_message(void **state)
 {
     (void)state;
     struct wire_command c;
-    struct chat_request *r = decode_request("{\"type\":\"edit_message\",\"room_id\":\"g\",\"id\":9007199254740991,\"message\":\"new\",\"client_id\":\"e\"}",
-                                            &c, WIRE_REQUEST, CHAT_EDIT_MESSAGE);
+    struct chat_request *r =
+        decode_request("{\"type\":\"edit_message\",\"room_id\":\"g\",\"id\":9007199254740991,\"message\":\"new\",\"client_id\":\"e\"}", &c,
+                       WIRE_REQUEST, CHAT_EDIT_MESSAGE);
     assert_true(r->args.id == 9007199254740991);
     assert_span_is(r->args.text, "new");
     assert_span_is(r->args.client_id, "e");
     wire_command_fini(&c);
-    r = decode_request("{\"type\":\"delete_message\",\"room_id\":\"g\",\"id\":2,\"client_id\":\"d\"}", &c, WIRE_REQUEST, CHAT_DELETE_MESSAGE);
+    r = decode_request("{\"type\":\"delete_message\",\"room_id\":\"g\",\"id\":2,\"client_id\":\"d\"}", &c, WIRE_REQUEST,
+                       CHAT_DELETE_MESSAGE);
     assert_int_equal(r->args.id, 2);
     wire_command_fini(&c);
-    r = decode_request("{\"type\":\"react\",\"room_id\":\"g\",\"id\":3,\"reaction\":\"\xF0\x9F\x91\x8D\"}", &c, WIRE_REQUEST, CHAT_ADD_REACTION);
+    r = decode_request("{\"type\":\"react\",\"room_id\":\"g\",\"id\":3,\"reaction\":\"\xF0\x9F\x91\x8D\"}", &c, WIRE_REQUEST,
+                       CHAT_ADD_REACTION);
     assert_span_is(r->args.reaction, "\xF0\x9F\x91\x8D");
     wire_command_fini(&c);
     r = decode_request("{\"type\":\"unreact\",\"room_id\":\"g\",\"id\":3,\"reaction\":\"+1\"}", &c, WIRE_REQUEST, CHAT_REMOVE_REACTION);
@@ -161,7 +164,8 @@ static void room_of_the_address_is_implied_but_does_not_override(void **state)
     assert_string_equal(c.room, "general");
     assert_span_is(c.request->args.room, "general");
     wire_command_fini(&c);
-    assert_int_equal(decode_on(SPAN_LIT("{\"type\":\"chat_message\",\"room_id\":\"other\",\"message\":\"x\"}"), "general", &c).code, CONFAB_OK);
+    assert_int_equal(decode_on(SPAN_LIT("{\"type\":\"chat_message\",\"room_id\":\"other\",\"message\":\"x\"}"), "general", &c).code,
+                     CONFAB_OK);
     assert_string_equal(c.room, "other");
     assert_span_is(c.request->args.room, "other");
     wire_command_fini(&c);
@@ -189,8 +193,8 @@ static void longest_values_are_taken(void **state)
     memset(room, 'r', 64);
     memset(key, 'k', 64);
     room[64] = key[64] = '\0';
-    (void)snprintf(json, sizeof json, "{\"type\":\"chat_message\",\"room_id\":\"%s\",\"message\":\"m\",\"client_id\":\"%s\",\"ref\":\"%s\"}", room, key,
-                   key);
+    (void)snprintf(json, sizeof json,
+                   "{\"type\":\"chat_message\",\"room_id\":\"%s\",\"message\":\"m\",\"client_id\":\"%s\",\"ref\":\"%s\"}", room, key, key);
     struct wire_command c;
     assert_int_equal(decode_on(span_of(json), "", &c).code, CONFAB_OK);
     assert_string_equal(c.room, room);
@@ -204,8 +208,10 @@ static void integral_numbers_in_any_notation_are_integers(void **state)
     static const struct {
         const char *json;
         int64_t want;
-    } rows[] = {{"{\"type\":\"read\",\"room_id\":\"g\",\"id\":1e3}", 1000}, {"{\"type\":\"read\",\"room_id\":\"g\",\"id\":7.0}", 7},
-                {"{\"type\":\"read\",\"room_id\":\"g\",\"id\":0.5e1}", 5},  {"{\"type\":\"read\",\"room_id\":\"g\",\"id\":20e-1}", 2}};
+    } rows[] = {{"{\"type\":\"read\",\"room_id\":\"g\",\"id\":1e3}", 1000},
+                {"{\"type\":\"read\",\"room_id\":\"g\",\"id\":7.0}", 7},
+                {"{\"type\":\"read\",\"room_id\":\"g\",\"id\":0.5e1}", 5},
+                {"{\"type\":\"read\",\"room_id\":\"g\",\"id\":20e-1}", 2}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct wire_command c;
@@ -233,6 +239,7 @@ struct refusal {
 #define MISSING CONFAB_MISSING_FIELD
 #define TYPE CONFAB_UNKNOWN_TYPE
 
+/* clang-format off */
 static const struct refusal refusals[] = {
     /* not JSON, or not one object */
     {"", JSON, NULL}, {" ", JSON, NULL}, {"\n\t\r ", JSON, NULL}, {"hello", JSON, NULL}, {"null", JSON, NULL}, {"true", JSON, NULL},
@@ -297,6 +304,7 @@ static const struct refusal refusals[] = {
     {"{\"type\":\"typing\",\"room_id\":\"g\",\"typing\":1}", FIELD, "typing"}, {"{\"type\":\"typing\",\"room_id\":\"g\",\"typing\":\"true\"}", FIELD, "typing"},
     {"{\"type\":\"auth\",\"token\":\"\"}", FIELD, "token"}, {"{\"type\":\"auth\",\"token\":1}", FIELD, "token"}, {"{\"type\":\"auth\",\"token\":\"a\",\"token\":\"b\"}", FIELD, "token"},
 };
+/* clang-format on */
 
 static void malformed_commands_are_refused_with_code_and_field(void **state)
 {
@@ -307,8 +315,8 @@ static void malformed_commands_are_refused_with_code_and_field(void **state)
         struct wire_command c;
         confab_err e = decode_on(span_of(row->json), "", &c);
         if (e.code != row->code || (row->field == NULL) != (e.field == NULL) || (row->field && strcmp(row->field, e.field) != 0))
-            fail_msg("%s\n  gave %s (%s), wanted %s (%s)", row->json, confab_err_word(e.code), e.field ? e.field : "-", confab_err_word(row->code),
-                     row->field ? row->field : "-");
+            fail_msg("%s\n  gave %s (%s), wanted %s (%s)", row->json, confab_err_word(e.code), e.field ? e.field : "-",
+                     confab_err_word(row->code), row->field ? row->field : "-");
         assert_null(c.request);
         if (row->code == JSON) assert_string_equal(confab_err_sentence(e), "Invalid JSON format");
         if (row->code == TYPE) assert_string_equal(confab_err_sentence(e), "Unknown message type");
@@ -329,7 +337,8 @@ static void bytes_after_a_nul_are_not_overlooked(void **state)
 static void every_prefix_of_a_command_is_refused(void **state)
 {
     (void)state;
-    span whole = SPAN_LIT("{\"type\":\"chat_message\",\"room_id\":\"g\",\"message\":\"\\u00e9\\ud83d\\ude00\xC3\xA9\",\"x\":[1.5e3,{\"y\":null}],\"ref\":\"r\"}");
+    span whole = SPAN_LIT("{\"type\":\"chat_message\",\"room_id\":\"g\",\"message\":\"\\u00e9\\ud83d\\ude00\xC3\xA9\",\"x\":[1.5e3,{\"y\":"
+                          "null}],\"ref\":\"r\"}");
     for (size_t n = 0; n < whole.n; n++) {
         struct wire_command c;
         assert_int_equal(decode_on((span){whole.p, n}, "", &c).code, JSON);
@@ -389,7 +398,9 @@ static void *decode_many(void *arg)
     size_t *good = arg;
     for (int i = 0; i < 500; i++) {
         struct wire_command c;
-        if (wire_decode_command(SPAN_LIT("{\"type\":\"chat_message\",\"room_id\":\"g\",\"message\":\"m\"}"), &alice, "", &c).code == CONFAB_OK) (*good)++;
+        if (wire_decode_command(SPAN_LIT("{\"type\":\"chat_message\",\"room_id\":\"g\",\"message\":\"m\"}"), &alice, "", &c).code ==
+            CONFAB_OK)
+            (*good)++;
         wire_command_fini(&c);
         if (wire_decode_command(SPAN_LIT("{\"type\":\"ping\",\"x\":[1,2}"), &alice, "", &c).code == JSON) (*good)++;
     }

@@ -4,7 +4,8 @@
 #include "wire_fixture.h"
 
 #define AT 1795507200123 /* 2026-11-24T08:00:00.123Z */
-#define HEAD(kind) "{\"type\":\"" kind "\",\"data\":{\"id\":43,\"room_id\":\"general\",\"user_id\":\"alice\",\"timestamp\":\"2026-11-24T08:00:00.123Z\""
+#define HEAD(kind)                                                                                                                         \
+    "{\"type\":\"" kind "\",\"data\":{\"id\":43,\"room_id\":\"general\",\"user_id\":\"alice\",\"timestamp\":\"2026-11-24T08:00:00.123Z\""
 
 static struct event event_of(enum event_kind kind)
 {
@@ -101,20 +102,21 @@ static void the_system_has_no_user_id(void **state)
     (void)state;
     struct event e = event_of(EVENT_ROOM_ARCHIVED);
     e.actor = (span){0};
-    assert_event(&e, "{\"type\":\"room_archived\",\"data\":{\"id\":43,\"room_id\":\"general\",\"user_id\":null,\"timestamp\":\"2026-11-24T08:00:00.123Z\"}}");
+    assert_event(&e, "{\"type\":\"room_archived\",\"data\":{\"id\":43,\"room_id\":\"general\",\"user_id\":null,\"timestamp\":\"2026-11-"
+                     "24T08:00:00.123Z\"}}");
 }
 
 static void every_kind_begins_with_its_word(void **state)
 {
     (void)state;
     buf b = {0};
-#define X(name, number, word)                                                                                         \
-    {                                                                                                                 \
-        struct event e = event_of(EVENT_##name);                                                                      \
-        wire_encode_event(&b, &e);                                                                                    \
-        assert_memory_equal(b.data, HEAD(word), sizeof(HEAD(word)) - 1);                                              \
-        assert_string_equal(event_kind_word(EVENT_##name), word);                                                     \
-        buf_clear(&b);                                                                                                \
+#define X(name, number, word)                                                                                                              \
+    {                                                                                                                                      \
+        struct event e = event_of(EVENT_##name);                                                                                           \
+        wire_encode_event(&b, &e);                                                                                                         \
+        assert_memory_equal(b.data, HEAD(word), sizeof(HEAD(word)) - 1);                                                                   \
+        assert_string_equal(event_kind_word(EVENT_##name), word);                                                                          \
+        buf_clear(&b);                                                                                                                     \
     }
     EVENT_KIND_MAP(X)
 #undef X
@@ -146,8 +148,15 @@ static void ephemeral_frames_have_their_documented_bytes(void **state)
 static void direct_answers_have_their_documented_bytes(void **state)
 {
     (void)state;
-    const struct wire_hello hello = {.user_id = "alice", .session = "c-1f", .epoch = "9f3c", .server = "confab/0.1.0", .role = USER_MEMBER,
-                                     .heartbeat_ms = 30000, .max_message_bytes = 16384, .max_rooms = 100, .page = 100};
+    const struct wire_hello hello = {.user_id = "alice",
+                                     .session = "c-1f",
+                                     .epoch = "9f3c",
+                                     .server = "confab/0.1.0",
+                                     .role = USER_MEMBER,
+                                     .heartbeat_ms = 30000,
+                                     .max_message_bytes = 16384,
+                                     .max_rooms = 100,
+                                     .page = 100};
     buf b = {0};
     wire_encode_auth_success(&b, &hello, "");
     assert_buf_is(&b, "{\"type\":\"auth_success\",\"user_id\":\"alice\",\"role\":\"member\",\"session\":\"c-1f\",\"epoch\":\"9f3c\","
@@ -200,13 +209,13 @@ static void every_error_has_a_problem_document(void **state)
 {
     (void)state;
     buf b = {0}, want = {0};
-#define X(name, word, status, close_code, sentence)                                                                   \
-    buf_printf(&want,                                                                                                 \
-               "{\"type\":\"https://confab.invalid/errors/%s\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\","       \
-               "\"detail\":\"%s\"}",                                                                                  \
-               word, sentence, status, word, sentence);                                                               \
-    wire_encode_problem(&b, confab_fail(CONFAB_##name), 0);                                                           \
-    assert_buf_is(&b, buf_cstr(&want));                                                                               \
+#define X(name, word, status, close_code, sentence)                                                                                        \
+    buf_printf(&want,                                                                                                                      \
+               "{\"type\":\"https://confab.invalid/errors/%s\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\","                            \
+               "\"detail\":\"%s\"}",                                                                                                       \
+               word, sentence, status, word, sentence);                                                                                    \
+    wire_encode_problem(&b, confab_fail(CONFAB_##name), 0);                                                                                \
+    assert_buf_is(&b, buf_cstr(&want));                                                                                                    \
     buf_clear(&want);
     CONFAB_ERR_MAP(X)
 #undef X

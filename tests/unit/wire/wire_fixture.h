@@ -2,12 +2,13 @@
 #ifndef WIRE_FIXTURE_H
 #define WIRE_FIXTURE_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <setjmp.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "wire.h"
 

@@ -20,8 +20,15 @@ static struct chat_request *request(enum chat_op op, enum chat_result_kind kind)
     struct chat_request *r = chat_request_new(op, &alice);
     assert_non_null(r);
     r->result.kind = kind;
-    r->result.room.room = (struct room){.id = 5, .slug = "general", .name = "General", .topic = "a \"topic\"", .kind = ROOM_PUBLIC,
-                                        .created_ms = AT, .first_seq = 1, .last_seq = 42, .member_count = 3};
+    r->result.room.room = (struct room){.id = 5,
+                                        .slug = "general",
+                                        .name = "General",
+                                        .topic = "a \"topic\"",
+                                        .kind = ROOM_PUBLIC,
+                                        .created_ms = AT,
+                                        .first_seq = 1,
+                                        .last_seq = 42,
+                                        .member_count = 3};
     return r;
 }
 
@@ -51,7 +58,8 @@ static void ack_repeats_room_key_and_ref(void **state)
     r->args.client_id = SPAN_LIT("k1");
     r->result.duplicate = true;
     (void)span_copy(SPAN_LIT("\"x\""), r->ref, sizeof r->ref);
-    assert_frame(r, "{\"type\":\"ack\",\"room_id\":\"general\",\"client_id\":\"k1\",\"id\":43,\"timestamp\":" TIME ",\"duplicate\":true,\"ref\":\"x\"}");
+    assert_frame(r, "{\"type\":\"ack\",\"room_id\":\"general\",\"client_id\":\"k1\",\"id\":43,\"timestamp\":" TIME
+                    ",\"duplicate\":true,\"ref\":\"x\"}");
     assert_body(r, "{\"room_id\":\"general\",\"client_id\":\"k1\",\"id\":43,\"timestamp\":" TIME ",\"duplicate\":true}");
     r->result.room = (struct room_listed){0};
     r->args.room = SPAN_LIT("as-sent");
@@ -66,13 +74,17 @@ static void joined_tells_the_fate_of_the_cursor(void **state)
     (void)state;
     struct chat_request *r = request(CHAT_JOIN_ROOM, CHAT_RESULT_JOINED);
     (void)span_copy(SPAN_LIT("3"), r->ref, sizeof r->ref);
-    assert_frame(r, "{\"type\":\"joined\",\"room_id\":\"general\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"fresh\"," JOINED_TAIL ",\"ref\":3}");
+    assert_frame(
+        r,
+        "{\"type\":\"joined\",\"room_id\":\"general\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"fresh\"," JOINED_TAIL
+        ",\"ref\":3}");
     r->ref[0] = '\0';
     r->result.recovery = CHAT_RECOVERY_RESUMED;
     r->result.room.role = MEMBER_MEMBER;
     r->result.room.last_read = 40;
-    assert_frame(r, "{\"type\":\"joined\",\"room_id\":\"general\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"resumed\","
-                    "\"role\":\"member\",\"last_read_id\":40," JOINED_TAIL "}");
+    assert_frame(r,
+                 "{\"type\":\"joined\",\"room_id\":\"general\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"resumed\","
+                 "\"role\":\"member\",\"last_read_id\":40," JOINED_TAIL "}");
     r->result.recovery = CHAT_RECOVERY_GAP;
     r->result.gap_from = 2;
     r->result.gap_to = 9;
@@ -80,14 +92,15 @@ static void joined_tells_the_fate_of_the_cursor(void **state)
                     "\"gap\":{\"from\":2,\"to\":9},\"role\":\"member\",\"last_read_id\":40," JOINED_TAIL "}");
     r->result.recovery = CHAT_RECOVERY_EPOCH_CHANGED;
     r->result.room.role = MEMBER_NONE;
-    assert_frame(r, "{\"type\":\"joined\",\"room_id\":\"general\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"epoch_changed\"," JOINED_TAIL "}");
+    assert_frame(r, "{\"type\":\"joined\",\"room_id\":\"general\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"epoch_"
+                    "changed\"," JOINED_TAIL "}");
     chat_request_free(r);
 }
 
 static struct event two_events[2] = {{.seq = 8, .at_ms = AT, .kind = EVENT_ROOM_ARCHIVED, .room = {"general", 7}, .actor = {"alice", 5}},
                                      {.seq = 9, .at_ms = AT, .kind = EVENT_ROOM_UNARCHIVED, .room = {"general", 7}, .actor = {"bob", 3}}};
-#define TWO_EVENTS                                                                                                                           \
-    "[{\"type\":\"room_archived\",\"data\":{\"id\":8,\"room_id\":\"general\",\"user_id\":\"alice\",\"timestamp\":" TIME "}},"                  \
+#define TWO_EVENTS                                                                                                                         \
+    "[{\"type\":\"room_archived\",\"data\":{\"id\":8,\"room_id\":\"general\",\"user_id\":\"alice\",\"timestamp\":" TIME "}},"              \
     "{\"type\":\"room_unarchived\",\"data\":{\"id\":9,\"room_id\":\"general\",\"user_id\":\"bob\",\"timestamp\":" TIME "}}]"
 
 static void events_are_history_on_one_carrier_and_a_list_on_the_other(void **state)
@@ -126,11 +139,11 @@ static void messages_are_listed_with_a_cursor_in_the_direction_of_paging(void **
         {.seq = 5, .at_ms = AT, .edited_ms = AT, .reply_to = 3, .author = SPAN_LIT("bob"), .text = SPAN_LIT("ho")},
         {.seq = 6, .at_ms = AT, .deleted = true, .text = SPAN_LIT("gone")},
     };
-#define ITEMS                                                                                                                                \
-    "{\"items\":[{\"id\":3,\"room_id\":\"general\",\"user_id\":\"alice\",\"message\":\"hi\",\"timestamp\":" TIME ",\"reactions\":"             \
-    "[{\"reaction\":\"+1\",\"count\":3,\"me\":true},{\"reaction\":\"\xF0\x9F\x8E\x89\",\"count\":1,\"me\":false}]},"                           \
-    "{\"id\":5,\"room_id\":\"general\",\"user_id\":\"bob\",\"message\":\"ho\",\"timestamp\":" TIME ",\"edited_at\":" TIME                      \
-    ",\"reply_to\":3,\"reactions\":[]},"                                                                                                     \
+#define ITEMS                                                                                                                              \
+    "{\"items\":[{\"id\":3,\"room_id\":\"general\",\"user_id\":\"alice\",\"message\":\"hi\",\"timestamp\":" TIME ",\"reactions\":"         \
+    "[{\"reaction\":\"+1\",\"count\":3,\"me\":true},{\"reaction\":\"\xF0\x9F\x8E\x89\",\"count\":1,\"me\":false}]},"                       \
+    "{\"id\":5,\"room_id\":\"general\",\"user_id\":\"bob\",\"message\":\"ho\",\"timestamp\":" TIME ",\"edited_at\":" TIME                  \
+    ",\"reply_to\":3,\"reactions\":[]},"                                                                                                   \
     "{\"id\":6,\"room_id\":\"general\",\"user_id\":null,\"message\":\"\",\"timestamp\":" TIME ",\"deleted\":true,\"reactions\":[]}]"
     struct chat_request *r = request(CHAT_LIST_MESSAGES, CHAT_RESULT_MESSAGES);
     (void)state;
@@ -148,8 +161,9 @@ static void messages_are_listed_with_a_cursor_in_the_direction_of_paging(void **
     chat_request_free(r);
 }
 
-#define ROOM_HEAD                                                                                                                            \
-    "{\"room_id\":\"general\",\"name\":\"General\",\"topic\":\"a \\\"topic\\\"\",\"kind\":\"public\",\"archived\":false,\"created_at\":" TIME    \
+#define ROOM_HEAD                                                                                                                          \
+    "{\"room_id\":\"general\",\"name\":\"General\",\"topic\":\"a "                                                                         \
+    "\\\"topic\\\"\",\"kind\":\"public\",\"archived\":false,\"created_at\":" TIME                                                          \
     ",\"last_id\":42,\"first_id\":1,\"members\":3,\"online\":12"
 
 static void rooms_tell_a_member_what_is_unread(void **state)
@@ -187,10 +201,12 @@ static void counts_are_zero_where_nobody_can_be_asked(void **state)
 static void members_tell_who_is_here(void **state)
 {
     (void)state;
-    struct member members[] = {{.user_id = 2, .name = "bob", .display_name = "Bob", .role = MEMBER_MODERATOR, .joined_ms = AT, .last_read = 4},
-                               {.user_id = 3, .name = "eve", .role = MEMBER_MEMBER, .joined_ms = AT}};
+    struct member members[] = {
+        {.user_id = 2, .name = "bob", .display_name = "Bob", .role = MEMBER_MODERATOR, .joined_ms = AT, .last_read = 4},
+        {.user_id = 3, .name = "eve", .role = MEMBER_MEMBER, .joined_ms = AT}};
     struct chat_request *r = request(CHAT_LIST_MEMBERS, CHAT_RESULT_MEMBERS);
-#define BOB "{\"user_id\":\"bob\",\"display_name\":\"Bob\",\"role\":\"moderator\",\"joined_at\":" TIME ",\"last_read_id\":4,\"online\":true}"
+#define BOB                                                                                                                                \
+    "{\"user_id\":\"bob\",\"display_name\":\"Bob\",\"role\":\"moderator\",\"joined_at\":" TIME ",\"last_read_id\":4,\"online\":true}"
     (void)state;
     r->result.list.members = members;
     r->result.count = 2;
@@ -219,11 +235,16 @@ static void people_sessions_and_audit_have_their_documented_shapes(void **state)
     r->result.list.sessions = &session;
     assert_body(r, "{\"items\":[{\"id\":3,\"created_at\":" TIME ",\"last_used_at\":" TIME ",\"expires_at\":" TIME
                    ",\"address\":\"::1\",\"agent\":\"x\",\"current\":true}],\"more\":false,\"next\":null}");
-    struct audit audit = {.id = 11, .at_ms = AT, .actor = SPAN_LIT("alice"), .action = SPAN_LIT("create_user"), .target = SPAN_LIT("bob"),
+    struct audit audit = {.id = 11,
+                          .at_ms = AT,
+                          .actor = SPAN_LIT("alice"),
+                          .action = SPAN_LIT("create_user"),
+                          .target = SPAN_LIT("bob"),
                           .address = SPAN_LIT("::1")};
     r->result.kind = CHAT_RESULT_AUDIT;
     r->result.list.audits = &audit;
-    assert_body(r, "{\"items\":[{\"id\":11,\"at\":" TIME ",\"actor\":\"alice\",\"action\":\"create_user\",\"target\":\"bob\",\"address\":\"::1\","
+    assert_body(r, "{\"items\":[{\"id\":11,\"at\":" TIME
+                   ",\"actor\":\"alice\",\"action\":\"create_user\",\"target\":\"bob\",\"address\":\"::1\","
                    "\"detail\":\"\"}],\"more\":false,\"next\":11}");
     r->result.kind = CHAT_RESULT_NONE;
     assert_body(r, "{}");
@@ -255,7 +276,9 @@ static void health_and_readiness_have_their_documented_shapes(void **state)
     assert_buf_is(&b, "{\"status\":\"healthy\",\"active_connections\":3,\"uptime\":60,\"version\":\"0.1.0\"}");
     const struct wire_check checks[] = {{"database", false, "The disk is full"}, {"draining", true, NULL}};
     wire_encode_ready(&b, false, checks, 2);
-    assert_buf_is(&b, "{\"status\":\"not_ready\",\"checks\":{\"database\":{\"ok\":false,\"detail\":\"The disk is full\"},\"draining\":{\"ok\":true}}}");
+    assert_buf_is(
+        &b,
+        "{\"status\":\"not_ready\",\"checks\":{\"database\":{\"ok\":false,\"detail\":\"The disk is full\"},\"draining\":{\"ok\":true}}}");
     wire_encode_ready(&b, true, NULL, 0);
     assert_buf_is(&b, "{\"status\":\"ready\",\"checks\":{}}");
     buf_free(&b);

@@ -35,7 +35,7 @@ static void append_utf8(buf *b, uint32_t c)
 
 static uint32_t random_code_point(void)
 {
-    static const uint32_t edges[] = {1,    8,     9,      10,     12,     13,     31,     '"',    '\\',   '/',     0x7F,    0x80,
+    static const uint32_t edges[] = {1,    8,     9,      10,     12,     13,     31,     '"',    '\\',  '/',     0x7F,    0x80,
                                      0xFF, 0x7FF, 0x2028, 0x2029, 0xD7FF, 0xE000, 0xFFFD, 0xFFFF, 0x800, 0x10000, 0x1F600, 0x10FFFF};
     uint32_t r = next_random();
     if (r % 4 == 0) return edges[next_random() % (sizeof edges / sizeof edges[0])];
@@ -120,13 +120,18 @@ static void bytes_that_are_not_utf8_become_replacement_characters(void **state)
         span in;
         const char *want;
     } rows[] = {
-        {SPAN_LIT("\x80"), BAD}, {SPAN_LIT("\xFF\xFE"), BAD BAD}, {SPAN_LIT("a\xC3"), "a" BAD}, {SPAN_LIT("\xC3(z"), BAD "(z"},
+        {SPAN_LIT("\x80"), BAD},
+        {SPAN_LIT("\xFF\xFE"), BAD BAD},
+        {SPAN_LIT("a\xC3"), "a" BAD},
+        {SPAN_LIT("\xC3(z"), BAD "(z"},
         {SPAN_LIT("\xC0\x80"), BAD BAD},                 /* overlong */
         {SPAN_LIT("\xE0\x80\x80"), BAD BAD BAD},         /* overlong: no byte continues a possible sequence */
         {SPAN_LIT("\xED\xA0\x80"), BAD BAD BAD},         /* a surrogate */
         {SPAN_LIT("\xF4\x90\x80\x80"), BAD BAD BAD BAD}, /* above U+10FFFF */
         {SPAN_LIT("\xF0\x9F\x98"), BAD},                 /* cut off: one character stands for the prefix */
-        {SPAN_LIT("\xF0\x9F\x98z"), BAD "z"}, {SPAN_LIT("\xE2\x82\xE2\x82\xAC"), BAD "\xE2\x82\xAC"}, {SPAN_LIT("\xF8\x88\x80\x80\x80"), BAD BAD BAD BAD BAD},
+        {SPAN_LIT("\xF0\x9F\x98z"), BAD "z"},
+        {SPAN_LIT("\xE2\x82\xE2\x82\xAC"), BAD "\xE2\x82\xAC"},
+        {SPAN_LIT("\xF8\x88\x80\x80\x80"), BAD BAD BAD BAD BAD},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
