@@ -195,9 +195,13 @@ class Results:
                     for (who, where), f in chosen.items()
                 ]
                 yield scenario, table(header, rows)
-        marks = {True: "met", False: "MISSED", None: "not measured"}
-        rows = [[str(b["item"]), b["what"], number(b["value"], 2), b["bar"], marks[b["met"]]] for b in self.bars()]
-        yield "bars", table(["item", "what", "value", "bar", "verdict"], rows)
+        bars = self.bars()
+        measured = [b for b in bars if b["met"] is not None]
+        rows = [
+            [str(b["item"]), b["what"], number(b["value"], 2), b["bar"], "met" if b["met"] else "MISSED"] for b in measured
+        ]
+        body = table(["item", "what", "value", "bar", "verdict"], rows) if rows else "None was measured."
+        yield "bars", body + (f"\n\n{len(bars) - len(rows)} bars were not measured." if len(rows) < len(bars) else "")
 
     @staticmethod
     def verdict(figures):
