@@ -20,6 +20,7 @@ struct live_held {
 struct live_conn {
     uv_tcp_t tcp; /* first member */
     uv_timer_t timer;
+    int fd;                 /* tcp's, which owns it */
     struct live_loop *loop;
     struct live_conn *prev, *next; /* all of the loop */
     struct live_conn *next_dirty;
@@ -28,6 +29,7 @@ struct live_conn {
     uint32_t refs; /* pending calls, and one for each open handle */
     enum live_conn_state state;
     bool dirty, blocked, paused, close_sent, peer_closed, counted_user;
+    bool failed, shut; /* failed: the peer broke the protocol, what it sends is read for nothing; shut: told that nothing more comes */
 
     struct live_ws ws;
     struct chat_actor actor;

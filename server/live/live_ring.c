@@ -61,6 +61,12 @@ bool live_ring_append(struct live_ring *r, span json)
     return live_writer_frame(&r->writer, LIVE_OP_TEXT, json, &piece) && live_ring_append_piece(r, piece);
 }
 
+void live_ring_drop_before(struct live_ring *r, int64_t seq)
+{
+    while (r->count && r->first < seq)
+        drop_oldest(r);
+}
+
 size_t live_ring_gather(const struct live_ring *r, int64_t from, int64_t to, size_t max_bytes, struct live_piece *out, size_t max_pieces,
                         int64_t *reached)
 {

@@ -20,6 +20,9 @@ static inline int64_t live_ring_next(const struct live_ring *r) { return r->firs
 bool live_ring_append(struct live_ring *r, span json);
 bool live_ring_append_piece(struct live_ring *r, struct live_piece frame); /* takes a reference of its own */
 
+/* Drops what is older than `seq` (<= next): nothing of it is shown any more. Cursors that need it read from the store. */
+void live_ring_drop_before(struct live_ring *r, int64_t seq);
+
 /* Pieces for the events from `from` (>= first) up to and without `to` (<= next), neighbours in one block joined; at most max_pieces of them
  * and about max_bytes (always one event at least). Returns the number of pieces; *reached is the first seq not covered.
  * The pieces borrow: valid until the ring changes. */

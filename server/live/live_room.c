@@ -22,6 +22,7 @@ enum {
 struct live_ahead {
     struct live_ahead *next;
     int64_t seq;
+    bool erases;
     size_t n;
     char json[];
 };
@@ -46,6 +47,7 @@ static bool page_add(void *ctx, const struct event *e)
     if (!ok) return false;
     live_block_ref(piece.block);
     if (page->count == 0) page->first = e->seq;
+    if (e->kind == EVENT_MESSAGE_DELETED) page->erases = true;
     page->frames[page->count++] = piece;
     return true;
 }
@@ -121,12 +123,20 @@ static void mark_subscribers(struct live_room *room)
 
 static void read_tail(struct live_room *room);
 
+/* The text of a deleted message is erased from the log, and must not live on in the ring: whoever still needs it reads the log. */
+static bool append(struct live_room *room, int64_t seq, span json, bool erases)
+{
+    if (!live_ring_append(&room->ring, json)) return false;
+    if (erases) live_ring_drop_before(&room->ring, seq);
+    return true;
+}
+
 /* Takes what was announced ahead, now that the hole before it is filled. */
 static void take_ahead(struct live_room *room)
 {
     while (room->ahead && room->ahead->seq <= live_ring_next(&room->ring)) {
         struct live_ahead *a = room->ahead;
-        if (a->seq == live_ring_next(&room->ring) && !live_ring_append(&room->ring, (span){a->json, a->n})) return;
+        if (a->seq == live_ring_next(&room->ring) && !append(room, a->seq, (span){a->json, a->n}, a->erases)) return;
         room->ahead = a->next;
         free(a);
     }
@@ -143,7 +153,7 @@ static void end_subscriptions(struct live_room *room, const struct event *e)
     }
 }
 
-static void add_ahead(struct live_room *room, int64_t seq, span json)
+static void add_ahead(struct live_room *room, int64_t seq, span json, bool erases)
 {
     struct live_ahead **at = &room->ahead;
     while (*at && (*at)->seq < seq)
@@ -156,6 +166,7 @@ static void add_ahead(struct live_room *room, int64_t seq, span json)
     }
     a->next = *at;
     a->seq = seq;
+    a->erases = erases;
     a->n = json.n;
     memcpy(a->json, json.p, json.n);
     *at = a;
@@ -168,14 +179,14 @@ void live_room_event(struct live_room *room, const struct event *e)
     if (room->ready && e->seq < live_ring_next(&room->ring)) return;
     buf_clear(json);
     wire_encode_event(json, e);
-    bool next = room->ready && e->seq == live_ring_next(&room->ring);
-    if (json->failed || (next && !live_ring_append(&room->ring, buf_span(json)))) {
+    bool next = room->ready && e->seq == live_ring_next(&room->ring), erases = e->kind == EVENT_MESSAGE_DELETED;
+    if (json->failed || (next && !append(room, e->seq, buf_span(json), erases))) {
         live_room_refresh(room); /* the log has it */
     } else if (next) {
         take_ahead(room);
         mark_subscribers(room);
     } else {
-        add_ahead(room, e->seq, buf_span(json));
+        add_ahead(room, e->seq, buf_span(json), erases);
         live_room_refresh(room);
     }
 }
@@ -196,6 +207,7 @@ static void tail_arrived(struct live_loop *loop, struct live_item *item)
         room->refresh_wanted = true; /* the sweep tries again */
     } else {
         if (!room->ready) live_ring_init(&room->ring, (size_t)loop->settings->ring_bytes, page->count ? page->first : page->last_seq + 1);
+        if (page->erases && page->first <= live_ring_next(&room->ring)) live_ring_drop_before(&room->ring, page->first); /* as append() does */
         room->ready = true;
         for (int64_t i = 0; i < page->count; i++) {
             if (page->first + i != live_ring_next(&room->ring)) continue;

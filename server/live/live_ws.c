@@ -15,6 +15,7 @@ struct live_ws_reader {
     void *ctx;
     uint64_t fed, framed; /* bytes fed since borrowed; bytes of the frames begun */
     bool in_frame, in_message, failed, stopped;
+    bool violated; /* a violation for which wslay closes without a code */
     /* wslay writes header and payload of a control frame (at most 127 bytes) by separate calls; joined here. */
     unsigned char outgoing[512];
     size_t outgoing_len;
@@ -65,12 +66,24 @@ static void on_frame_end(wslay_event_context_ptr wslay, void *user_data)
     r->in_frame = false;
 }
 
+/* wslay names no code where a frame's head breaks the protocol, nor for a close frame of one byte: it is 1002. */
+static void add_close_code(struct live_ws_reader *r)
+{
+    static const unsigned char bare[] = {0x88, 0}, coded[] = {0x88, 2, WSLAY_CODE_PROTOCOL_ERROR >> 8, WSLAY_CODE_PROTOCOL_ERROR & 0xFF};
+    unsigned char *end = r->outgoing + r->outgoing_len;
+    if (r->outgoing_len < sizeof bare || sizeof r->outgoing - r->outgoing_len < sizeof coded) return;
+    if (memcmp(end - sizeof bare, bare, sizeof bare) != 0) return;
+    memcpy(end - sizeof bare, coded, sizeof coded);
+    r->outgoing_len += sizeof coded - sizeof bare;
+}
+
 /* Sends what wslay has queued (pongs, close), each feed's worth as one piece. */
 static void flush_control(struct live_ws_reader *r)
 {
     while (wslay_event_want_write(r->wslay)) {
         r->outgoing_len = 0;
         if (wslay_event_send(r->wslay) != 0) r->failed = true;
+        if (r->violated) add_close_code(r);
         if (r->outgoing_len) r->pool->on_send(r->ctx, r->outgoing, r->outgoing_len);
         if (r->failed) return;
     }
@@ -93,8 +106,11 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
         (void)wslay_event_queue_close(wslay, WSLAY_CODE_UNSUPPORTED_DATA, NULL, 0);
         wslay_event_shutdown_read(wslay);
         break;
+    case WSLAY_CONNECTION_CLOSE:
+        r->violated = arg->msg_length == 1; /* half a code */
+        break;
     default:
-        break; /* ping and close are answered by wslay */
+        break; /* pings are answered by wslay, as are close frames */
     }
     /* Answer each ping as it comes, so that a flood of them cannot pile up in wslay's queue. */
     flush_control(r);
@@ -150,7 +166,7 @@ enum live_ws_state live_ws_feed(struct live_ws_pool *pool, struct live_ws *ws, c
     r->left = n;
     r->ctx = ctx;
     r->fed += n;
-    if (wslay_event_recv(r->wslay) != 0) r->failed = true;
+    if (wslay_event_recv(r->wslay) != 0) r->failed = r->violated = true;
     flush_control(r);
     r->data = NULL;
     r->left = 0;
