@@ -22,13 +22,13 @@ static confab_err bring_up_to_date(store *s, buf *problem)
 {
     enum db_schema_state state = DB_SCHEMA_EMPTY;
     struct db_migrations m = db_migrations_builtin();
-    confab_err e = db_folder_lock(&s->folder, DB_LOCK_SHARED, DB_BUSY_TIMEOUT_MS, problem);
+    confab_err e = db_folder_lock(&s->folder, DB_LOCK_SHARED, DB_LOCK_WAIT_MS, problem);
     if (!confab_failed(e)) e = db_migrate_inspect(s->folder.database, m, &state, problem);
     bool alone = !confab_failed(e) && state != DB_SCHEMA_CURRENT;
-    if (alone) e = db_folder_lock(&s->folder, DB_LOCK_EXCLUSIVE, DB_BUSY_TIMEOUT_MS, problem);
+    if (alone) e = db_folder_lock(&s->folder, DB_LOCK_EXCLUSIVE, DB_LOCK_WAIT_MS, problem);
     if (!confab_failed(e)) e = open_conn(s, DB_WRITER, &s->writer_conn, problem);
     if (!confab_failed(e)) e = db_migrate_apply(s->writer_conn, m, problem);
-    if (!confab_failed(e) && alone) e = db_folder_lock(&s->folder, DB_LOCK_SHARED, DB_BUSY_TIMEOUT_MS, problem);
+    if (!confab_failed(e) && alone) e = db_folder_lock(&s->folder, DB_LOCK_SHARED, DB_LOCK_WAIT_MS, problem);
     return e;
 }
 

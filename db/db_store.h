@@ -17,6 +17,7 @@
 /* Jobs in one transaction at most: bounds how long the first of them waits and how much a failed commit throws away. */
 #define DB_BATCH_MAX 2000
 #define DB_BUSY_TIMEOUT_MS 5000
+#define DB_LOCK_WAIT_MS 1000 /* for the folder: long enough for someone who is only opening it */
 #define DB_IDLE_POLL_MS 500
 
 /* Events of the running batch, kept with their bytes until the commit has announced them. Thread: writer. */
