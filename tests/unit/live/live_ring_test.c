@@ -55,6 +55,28 @@ static void ring_yields_every_event_once_in_order(void **state)
     live_ring_fini(&r);
 }
 
+static void ring_forgets_what_is_older_than_asked_for_and_goes_on(void **state)
+{
+    (void)state;
+    struct live_ring r;
+    struct live_piece pieces[8];
+    int64_t reached;
+    live_ring_init(&r, 1 << 20, 1);
+    for (int64_t i = 1; i <= 100; i++) append_number(&r, i);
+    live_ring_drop_before(&r, 91);
+    assert_int_equal(r.first, 91);
+    size_t n = live_ring_gather(&r, 91, 101, 1 << 20, pieces, 8, &reached);
+    assert_int_equal(count_numbers(pieces, n, 91), 10);
+    live_ring_drop_before(&r, 50); /* gone already */
+    assert_int_equal(r.first, 91);
+    live_ring_drop_before(&r, 101);
+    assert_int_equal(r.first, 101);
+    assert_int_equal(live_ring_next(&r), 101);
+    append_number(&r, 101);
+    assert_int_equal(r.bytes, 5); /* header and three digits */
+    live_ring_fini(&r);
+}
+
 static void ring_drops_the_oldest_beyond_its_bytes_but_never_the_newest(void **state)
 {
     (void)state;
@@ -151,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ring_yields_every_event_once_in_order),
+        cmocka_unit_test(ring_forgets_what_is_older_than_asked_for_and_goes_on),
         cmocka_unit_test(ring_drops_the_oldest_beyond_its_bytes_but_never_the_newest),
         cmocka_unit_test(gather_gives_at_least_one_event_however_small_the_budget),
         cmocka_unit_test(neighbours_in_one_block_are_one_piece),
