@@ -191,6 +191,9 @@ static void what_breaks_the_protocol_closes_with_1002(void **state)
          5},                                   /* not masked */
         {"\xC1\x80\x01\x02\x03\x04", 6},       /* a reserved bit */
         {"\x80\x81\x01\x02\x03\x04q", 7},      /* a continuation of nothing */
+        {"\x09\x80\x01\x02\x03\x04", 6},       /* a fragmented ping */
+        {"\x89\xFE\x00\x7E", 4},               /* a ping of 126 bytes */
+        {"\x81\xFE\x00\x02", 4},               /* a length in a longer form than needed */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         buf b = {0};
@@ -207,6 +210,18 @@ static void a_close_frame_is_answered_with_its_code(void **state)
     frame(&b, 0x81, SPAN_LIT("bye"));
     frame(&b, 0x88, SPAN_LIT("\x03\xE8"));
     expect(&b, LIVE_WS_PEER_CLOSED, "T(bye)S(880203e8)");
+    buf_free(&b);
+}
+
+static void a_close_frame_with_half_a_code_is_answered_with_1002(void **state)
+{
+    (void)state;
+    buf b = {0};
+    frame(&b, 0x88, SPAN_LIT("\x03"));
+    expect(&b, LIVE_WS_PEER_CLOSED, "S(880203ea)");
+    buf_clear(&b);
+    frame(&b, 0x88, SPAN_LIT("")); /* without any is fine */
+    expect(&b, LIVE_WS_PEER_CLOSED, "S(8800)");
     buf_free(&b);
 }
 
@@ -265,6 +280,7 @@ int main(void)
         cmocka_unit_test(binary_frames_close_with_1003),
         cmocka_unit_test(what_breaks_the_protocol_closes_with_1002),
         cmocka_unit_test(a_close_frame_is_answered_with_its_code),
+        cmocka_unit_test(a_close_frame_with_half_a_code_is_answered_with_1002),
         cmocka_unit_test(many_connections_share_one_reader),
         cmocka_unit_test(after_stop_no_further_message_of_the_feed_is_told),
     };
