@@ -10,7 +10,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "server"))
 
 from confab_client import Client
-from confab_server import Server, until, watch
+from confab_server import AsyncCase, Server, until
 
 
 def mount():
@@ -28,9 +28,9 @@ def unmount(folder):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class DiskFull(unittest.IsolatedAsyncioTestCase):
+class DiskFull(AsyncCase):
     def setUp(self):
-        watch(self)
+        super().setUp()
         folder, why = mount() if shutil.which("mount") else (None, "there is no mount command")
         if not folder:
             self.skipTest(f"a tmpfs cannot be mounted here: {why}")

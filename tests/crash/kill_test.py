@@ -1,6 +1,5 @@
 """kill -9 under load: what was acknowledged is in every reader's transcript, once and in order."""
 import asyncio
-import os
 import pathlib
 import random
 import sys
@@ -11,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "server"))
 import websockets
 
 from confab_client import Client, Closed
-from confab_server import SLOW, Server, watch
+from confab_server import SLOW, AsyncCase, Server
 
 SENDERS = READERS = 20
 EACH = 25 if SLOW else 120
@@ -110,9 +109,8 @@ async def kill(run, rng):
         run.up.set()
 
 
-class Kill(unittest.IsolatedAsyncioTestCase):
+class Kill(AsyncCase):
     async def test_every_acknowledged_message_is_in_every_transcript_once_and_in_order(self):
-        watch(self)
         rng = random.Random(20)
         with Server(RING_BYTES=16384) as server:
             senders, readers = [f"sender-{i}" for i in range(SENDERS)], [f"reader-{i}" for i in range(READERS)]

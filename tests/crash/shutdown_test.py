@@ -1,5 +1,4 @@
 """Ends and beginnings: SIGTERM, two servers on one folder, databases that cannot be used."""
-import asyncio
 import os
 import pathlib
 import signal
@@ -12,14 +11,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "server"))
 
 import websockets
 
-from confab_client import Client, RawSocket
-from confab_server import FACTOR, Server, watch
+from confab_client import Client, RawSocket, fill
+from confab_server import FACTOR, AsyncCase, Server, watch
 
 
-class Drain(unittest.IsolatedAsyncioTestCase):
-    def setUp(self):
-        watch(self)
-
+class Drain(AsyncCase):
     async def test_sigterm_tells_clients_when_to_come_back_and_ends_with_0(self):
         with Server() as server:
             tokens = server.add_users("a", "b", "c").values()
@@ -63,8 +59,7 @@ class Drain(unittest.IsolatedAsyncioTestCase):
             with RawSocket.login(server, server.token("slow"), receive_buffer=4096) as stalled:
                 stalled.send({"type": "join", "room_id": room})
                 stalled.read_type("caught_up")
-                for _ in range(100):
-                    server.post(room, "z" * 16000)
+                fill(server, room, 200, "z" * 16000)
                 begun = time.monotonic()
                 server.terminate()
                 self.assertEqual(server.wait(), 0)
@@ -151,8 +146,7 @@ class Folder(unittest.TestCase):
 
     def test_a_damaged_database_is_refused_in_words(self):
         with Server() as server:
-            for i in range(200):
-                server.post("general", f"{i} " + "x" * 1000)
+            fill(server, "general", 200, "x" * 1000)
             server.stop()
             file = server.data / "confab.db"
             content = bytearray(file.read_bytes())

@@ -26,7 +26,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "server"))
 
 from confab_client import Client
-from confab_server import Server, watch
+from confab_server import AsyncCase, Server
 
 
 class Script:
@@ -153,7 +153,7 @@ class Script:
         (r"(\S+) = (.+)", next_is), (r"(\S+) quiet", quiet), (r"(\S+) closed (\d+)", closed), (r"(\S+) breaks", breaks), (r"(\S+) leaves", leaves))
 
 
-class Scenarios(unittest.IsolatedAsyncioTestCase):
+class Scenarios(AsyncCase):
     pass
 
 
@@ -162,7 +162,6 @@ def add(file):
     sentence = lines[0].lstrip("# ").rstrip(".")
 
     async def test(self):
-        watch(self)
         with Server() as server:
             script = Script(server)
             try:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import unittest
 
-from confab_client import Client
+from confab_client import Client, fill
 from confab_server import PASSWORD, Server, ServerCase, until, watch
 
 IRC = """\
@@ -112,7 +112,7 @@ class Alone(unittest.TestCase):
 
     def test_check_finds_a_hole_and_a_changed_message(self):
         with self.server:
-            ids = [self.server.post("general", f"m{i}")["id"] for i in range(10)]
+            ids = fill(self.server, "general", 10)
             self.server.stop()
             self.assertEqual(self.run_("check").code, 0)
             db = sqlite3.connect(self.server.data / "confab.db")
@@ -276,8 +276,7 @@ class BesideAServer(ServerCase):
 
     def test_a_large_export_is_complete(self):
         room = self.room()
-        for i in range(450):
-            self.server.post(room, f"m{i}")
+        fill(self.server, room, 450)
         self.assertEqual([json.loads(line) for line in self.confab("export", room).out.splitlines()], self.server.events(room))
 
     def test_no_secret_is_in_the_log(self):

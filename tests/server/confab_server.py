@@ -3,6 +3,7 @@
 The program under test is $CONFAB_BIN, else build/release/confab, else build/confab. $CONFAB_TEST_SLOW=1 (sanitizer builds) lengthens every deadline.
 Nothing outlives a test: the server dies with the process that started it, and its folder is removed.
 """
+import asyncio
 import ctypes
 import dataclasses
 import faulthandler
@@ -338,11 +339,24 @@ class Server:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
-class ServerCase(unittest.IsolatedAsyncioTestCase):
+class AsyncCase(unittest.IsolatedAsyncioTestCase):
+    """Asynchronous tests, each ended where it hangs."""
+
+    maxDiff = None
+
+    def setUp(self):
+        super().setUp()
+        watch(self)
+
+    async def asyncSetUp(self):
+        # unittest turns asyncio's debugging on, which costs more than the tests themselves.
+        asyncio.get_running_loop().set_debug(False)
+
+
+class ServerCase(AsyncCase):
     """Tests that share one server, with rooms and users of their own."""
 
     settings = {}
-    maxDiff = None
 
     @classmethod
     def setUpClass(cls):
@@ -351,10 +365,6 @@ class ServerCase(unittest.IsolatedAsyncioTestCase):
         cls.server = Server(**cls.settings)
         cls.addClassCleanup(cls.server.close)
         cls.server.start()
-
-    def setUp(self):
-        super().setUp()
-        watch(self)
 
     @classmethod
     def fresh(cls, prefix):

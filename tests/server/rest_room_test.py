@@ -1,6 +1,7 @@
 """Rooms and messages over REST: every row of docs/protocol.md with its refusals."""
 import unittest
 
+from confab_client import fill
 from confab_server import Server, ServerCase, watch
 
 ROOM = {"room_id", "name", "topic", "kind", "archived", "created_at", "last_id", "first_id", "members", "online"}
@@ -225,11 +226,10 @@ class Rooms(ServerCase):
 
     def test_five_hundred_messages_are_paged_both_ways(self):
         room = self.room()
-        for i in range(500):
-            self.server.post(room, f"m{i}")
+        fill(self.server, room, 500, "m")
         path = f"/api/rooms/{room}/messages"
         newest = self.get(path).json
-        self.assertEqual(([m["message"] for m in newest["items"]], newest["more"]), ([f"m{i}" for i in range(450, 500)], True))
+        self.assertEqual(([m["message"] for m in newest["items"]], newest["more"]), ([f"m {i}" for i in range(450, 500)], True))
         texts, cursor = [], ""
         while True:
             page = self.get(f"{path}?limit=70{cursor}").json
@@ -237,7 +237,7 @@ class Rooms(ServerCase):
             if not page["more"]:
                 break
             cursor = f"&before={page['next']}"
-        self.assertEqual(texts, [f"m{i}" for i in range(500)])
+        self.assertEqual(texts, [f"m {i}" for i in range(500)])
         texts, cursor = [], "0"
         while True:
             page = self.get(f"{path}?limit=200&after={cursor}").json
@@ -245,7 +245,7 @@ class Rooms(ServerCase):
             if not page["more"]:
                 break
             cursor = page["next"]
-        self.assertEqual(texts, [f"m{i}" for i in range(500)])
+        self.assertEqual(texts, [f"m {i}" for i in range(500)])
         last = page["next"]
         empty = self.get(f"{path}?after={last}").json
         self.assertEqual((empty["items"], empty["more"], empty["next"]), ([], False, last))

@@ -7,7 +7,7 @@ import unittest
 import websockets
 
 from confab_client import Client, RawSocket
-from confab_server import DEADLINE, PASSWORD, Server, ServerCase, watch
+from confab_server import DEADLINE, PASSWORD, AsyncCase, Server, ServerCase
 
 HELLO = ("user_id", "role", "session", "epoch", "heartbeat_interval_ms", "limits", "server")
 
@@ -221,9 +221,8 @@ class Revocation(ServerCase):
         await a.close()
 
 
-class Timeout(unittest.IsolatedAsyncioTestCase):
+class Timeout(AsyncCase):
     async def test_who_says_nothing_is_told_of_the_timeout_and_closed(self):
-        watch(self)
         with Server(AUTH_TIMEOUT_MS=300) as server:
             begun = time.monotonic()
             async with await Client.connect(server) as c:

@@ -34,10 +34,10 @@ class Frames(ServerCase):
         raw.send(frame(BINARY, b'{"type":"ping"}'))
         self.assertClosed(raw, 1003)
 
-    def test_a_frame_that_announces_too_much_closes_with_1009_before_its_payload_comes(self):
+    def test_a_frame_that_announces_too_much_closes_with_1009_before_its_payload_has_come(self):
         for length in (16385, 1 << 31, 1 << 62):
             raw = self.open()
-            raw.send(frame(TEXT, b"", length=length))
+            raw.send(frame(TEXT, b"{", length=length))
             self.assertClosed(raw, 1009)
 
     def test_fragments_that_sum_up_to_too_much_close_with_1009(self):

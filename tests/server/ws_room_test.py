@@ -3,8 +3,8 @@ import asyncio
 import sqlite3
 import unittest
 
-from confab_client import Client
-from confab_server import Server, ServerCase, until, watch
+from confab_client import Client, fill
+from confab_server import AsyncCase, Server, ServerCase, until
 
 
 class Joining(ServerCase):
@@ -12,7 +12,7 @@ class Joining(ServerCase):
         return await Client.login(self.server, self.token(self.users(prefix)))
 
     def fill(self, room, n, text="line"):
-        return [self.server.post(room, f"{text} {i}")["id"] for i in range(n)]
+        return fill(self.server, room, n, text)
 
     async def test_a_fresh_join_gets_only_what_comes_from_now_on(self):
         room = self.room()
@@ -386,13 +386,12 @@ class Presence(ServerCase):
         await watcher.close()
 
 
-class Retention(unittest.IsolatedAsyncioTestCase):
+class Retention(AsyncCase):
     async def test_what_retention_removed_is_told_as_a_gap_and_the_rest_follows(self):
-        watch(self)
         with Server() as server:
             alice = server.token("alice")
             server.make_room("old", members=["alice"])
-            last = [server.post("old", f"m{i}")["id"] for i in range(20)][-1]
+            last = fill(server, "old", 20)[-1]
             server.stop()
             trim(server, "old", 12)
             server.start()
@@ -421,9 +420,8 @@ def trim(server, slug, upto):
     assert removed == upto
 
 
-class Restored(unittest.IsolatedAsyncioTestCase):
+class Restored(AsyncCase):
     async def test_a_restored_database_answers_epoch_changed(self):
-        watch(self)
         with Server() as server:
             alice = server.token("alice")
             server.make_room("r", members=["alice"])
