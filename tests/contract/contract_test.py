@@ -3,6 +3,7 @@ against its schema, and a route, status, frame or event that only one side knows
 import asyncio
 import itertools
 import json
+import logging
 import pathlib
 import sys
 import unittest
@@ -13,8 +14,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "server"))
 import jsonschema
 import websockets
 
-from confab_server import DEADLINE, Server, watch
+from confab_server import DEADLINE, FACTOR, Server, watch
 from documents import Documents, parameters_of
+
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # unittest's debug mode tells of every slow step
 
 docs = Documents()
 PASSWORD = "correct horse battery"
@@ -497,7 +500,7 @@ class LiveContract(unittest.IsolatedAsyncioTestCase):
 
     def setUp(self):
         watch(self)
-        self.server = Server(AUTH_TIMEOUT_MS=2000)
+        self.server = Server(AUTH_TIMEOUT_MS=2000 * FACTOR)
         self.addCleanup(self.server.close)
         self.server.start()
         self.tokens = self.server.add_users("alice", "bob")
