@@ -10,6 +10,9 @@ import { ConfabError } from './errors.js';
 
 const SUBPROTOCOL = 'confab.v1';
 
+/** The longest that a person who watches should wait for a server that is back. */
+const MAX_WAIT_MS = 15_000;
+
 /** A link counts as good again, and its back-off starts over, only once it has held for this long. */
 const STABLE_MS = 10_000;
 
@@ -65,7 +68,7 @@ export class Connection extends Emitter {
     this.getToken = getToken;
     this.WebSocket = WebSocket;
     this.clock = clock;
-    this.backoff = new Backoff({ random });
+    this.backoff = new Backoff({ cap_ms: MAX_WAIT_MS, random });
     this.connect_timeout_ms = connect_timeout_ms;
     this.pong_timeout_ms = pong_timeout_ms;
   }

@@ -148,16 +148,16 @@ test('a room is made, found and joined; what is unread there is counted', async 
 
 test('scrolling up brings older messages without a jump', async () => {
   const token = await server.login('alice');
-  for (let i = 1; i <= 160; i++) {
+  for (let i = 1; i <= 110; i++) {
     await server.api('POST', '/api/rooms/general/messages', { token, body: { message: `line ${i}`, client_id: `old-${i}` } });
   }
   await bob.openRoom(GENERAL);
-  await bob.page.getByRole('button', { name: '160 new messages' }).click();
+  await bob.page.getByRole('button', { name: '110 new messages' }).click();
   const tokenOfBob = await server.login('bob');
   await until(async () => (await server.api('GET', '/api/rooms/general', { token: tokenOfBob })).unread === 0, 'the read mark');
   await bob.page.reload();
-  await bob.readUntil((all) => all.at(-1) === 'line 160', 'the newest page');
-  assert.ok((await bob.read()).length < 160, 'not everything is fetched at once');
+  await bob.readUntil((all) => all.at(-1) === 'line 110', 'the newest page');
+  assert.ok((await bob.read()).length < 110, 'not everything is fetched at once');
 
   // Every frame: is a message that was in view still where the wheel put it?
   const jumps = await bob.page.evaluate(async () => {
@@ -180,7 +180,7 @@ test('scrolling up brings older messages without a jump', async () => {
   });
   assert.deepEqual(jumps, []);
   const texts = (await bob.read()).filter((text) => text.startsWith('line '));
-  assert.deepEqual(texts, Array.from({ length: 160 }, (_, i) => `line ${i + 1}`));
+  assert.deepEqual(texts, Array.from({ length: 110 }, (_, i) => `line ${i + 1}`));
 
   await alice.openRoom(GENERAL);
   await alice.say('news from below');
@@ -192,10 +192,10 @@ test('scrolling up brings older messages without a jump', async () => {
 test('coming back to a room with much that is new, one begins where it begins', async () => {
   await bob.openRoom(/^Tea/);
   const token = await server.login('alice');
-  for (let i = 1; i <= 40; i++) {
+  for (let i = 1; i <= 30; i++) {
     await server.api('POST', '/api/rooms/general/messages', { token, body: { message: `overnight ${i}` } });
   }
-  await bob.page.getByRole('link', { name: /^general.*40 unread messages/i }).click();
+  await bob.page.getByRole('link', { name: /^general.*30 unread messages/i }).click();
   await bob.page.locator('.new-line').waitFor();
   const inView = await bob.page.locator('.new-line').evaluate((line) => {
     const box = document.getElementById('messages-scroll').getBoundingClientRect();
@@ -203,8 +203,8 @@ test('coming back to a room with much that is new, one begins where it begins', 
     return top > box.top && top < box.bottom;
   });
   assert.ok(inView, 'the line is in view');
-  await bob.page.getByRole('link', { name: /40 unread/ }).waitFor();
-  await bob.page.getByRole('button', { name: '40 new messages' }).click();
+  await bob.page.getByRole('link', { name: /30 unread/ }).waitFor();
+  await bob.page.getByRole('button', { name: '30 new messages' }).click();
   await bob.page.getByRole('link', { name: /unread/ }).waitFor({ state: 'detached' });
 });
 
@@ -223,7 +223,7 @@ test('away without a network: exactly what was missed comes, in order, none twic
   const expected = [...missed, 'written offline'];
   for (const person of [alice, bob]) {
     const texts = await person.readUntil((all) => all.includes('written offline'), 'the message written offline');
-    assert.deepEqual(texts.slice(texts.indexOf('overnight 40') + 1), expected);
+    assert.deepEqual(texts.slice(texts.indexOf('overnight 30') + 1), expected);
   }
   await alice.page.locator('#banner').waitFor({ state: 'hidden' });
 });

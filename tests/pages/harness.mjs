@@ -52,7 +52,8 @@ export class Server {
   async start() {
     const child = spawn(BIN, ['serve'], {
       cwd: this.data,
-      env: { ...process.env, CONFAB_DATA: this.data, CONFAB_PORT: String(this.port), CONFAB_RATE_PROFILE: 'unlimited', ...this.env },
+      // The tests write faster than people may. CONFAB_RATE_PROFILE=default runs them slowly, under everyday limits.
+      env: { CONFAB_RATE_PROFILE: 'unlimited', ...process.env, CONFAB_DATA: this.data, CONFAB_PORT: String(this.port), ...this.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
@@ -94,6 +95,10 @@ export class Server {
       body: body && JSON.stringify(body),
     });
     const text = await response.text();
+    if (response.status === 429) {
+      await new Promise((resolve) => setTimeout(resolve, JSON.parse(text).retry_after_ms));
+      return this.api(method, pathname, { token, body });
+    }
     if (!response.ok) throw new Error(`${method} ${pathname}: ${response.status} ${text}`);
     return text ? JSON.parse(text) : null;
   }
@@ -213,7 +218,7 @@ export class Person {
 
   async readUntil(done, what) {
     let texts = [];
-    await until(async () => done(texts = await this.readStored()), what, 30_000)
+    await until(async () => done(texts = await this.readStored()), what, 60_000)
       .catch((error) => { throw new Error(`${error.message}; on the screen: ${JSON.stringify(texts)}`); });
     return texts;
   }

@@ -86,6 +86,7 @@ async function pictures(browser, server, look) {
 
   await person.openRoom(/^Release/);
   await page.getByText('The large room is free').waitFor();
+  await page.mouse.move(0, 0); // nothing under the pointer
   await page.waitForTimeout(900);
   await shot(person, 'chat');
 
