@@ -1,7 +1,9 @@
 #include "live_conn.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -322,6 +324,17 @@ static void on_written(uv_write_t *req, int status)
     live_conn_unref(c);
 }
 
+/* Bytes that the peer has not taken yet, those in the kernel's buffer too: that one takes more from us only when a good part of it is
+ * free, so a slow peer's progress would not be seen for a long time. */
+static size_t unsent(const struct live_conn *c)
+{
+    size_t n = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+    uv_os_fd_t fd;
+    int in_kernel;
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0 && ioctl(fd, SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0) n += (size_t)in_kernel;
+    return n;
+}
+
 /* The socket takes no more: leaves the rest of `out` to libuv, which calls back when it is gone. Until then nothing is fed. */
 static void write_rest(struct live_conn *c)
 {
@@ -344,7 +357,7 @@ static void write_rest(struct live_conn *c)
     c->writing = n;
     c->blocked = true;
     c->last_progress_ms = live_loop_now_ms(c->loop);
-    c->blocked_left = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+    c->blocked_left = unsent(c);
     metric_add(METRIC_SLOW_PAUSES, 1);
     live_conn_update_reading(c);
 }
@@ -514,7 +527,7 @@ void live_conn_close(struct live_conn *c, enum confab_code code, int64_t retry_a
 
 static void check_blocked(struct live_conn *c, int64_t now)
 {
-    size_t left = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+    size_t left = unsent(c);
     if (left < c->blocked_left) {
         c->blocked_left = left;
         c->last_progress_ms = now;
