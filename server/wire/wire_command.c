@@ -178,7 +178,11 @@ confab_err wire_decode_command(span text, const struct chat_actor *actor, const 
     if (confab_failed(e)) goto out;
     if ((known & F(ROOM_ID)) && !(present & F(ROOM_ID)) && *implied_room) {
         values.args.room = arena_copy(&a, span_of(implied_room));
-        if (values.args.room.p) present |= F(ROOM_ID);
+        if (!values.args.room.p) {
+            e = confab_fail(CONFAB_INTERNAL);
+            goto out;
+        }
+        present |= F(ROOM_ID);
     }
     e = field_require(c->required, present);
     if (confab_failed(e)) goto out;
