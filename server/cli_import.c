@@ -253,9 +253,8 @@ static bool import_file(struct batch *b, const char *path)
     struct irc_clock clock = {.minute = -1};
     buf content = {0};
     bool ok = false;
-    if (!irc_date_of_file(path, &clock.day_ms)) {
-        cli_complain("%s: the file's name must begin with its date, YYYY-MM-DD", path);
-    } else if (!read_whole(path, &content)) {
+    (void)irc_date_of_file(path, &clock.day_ms); /* was checked before the first file */
+    if (!read_whole(path, &content)) {
         cli_complain("%s: cannot be read", path);
     } else {
         confab_err e = read_text(b, buf_span(&content), &clock, path);
@@ -267,6 +266,17 @@ static bool import_file(struct batch *b, const char *path)
 }
 
 /* ---- the command ---- */
+
+static bool check_names(const struct cli_args *args)
+{
+    int64_t day;
+    for (int i = 0; i < args->count; i++) {
+        if (irc_date_of_file(args->positional[i], &day)) continue;
+        cli_complain("%s: the file's name must begin with its date, YYYY-MM-DD; nothing was imported", args->positional[i]);
+        return false;
+    }
+    return true;
+}
 
 static bool enter_room(struct import *im)
 {
@@ -351,7 +361,7 @@ int cli_import(int argc, char **argv)
     if (!format || strcmp(format, "irc") != 0) cli_complain("--format irc is required");
     else if (!room || !room_slug_is_valid(span_of(room))) cli_complain("--room must be a room id: a-z 0-9 . _ -, the first a letter or digit");
     else status = CLI_OK;
-    if (status != CLI_OK) return CLI_USAGE;
+    if (status != CLI_OK || !check_names(&args)) return CLI_USAGE;
     im.room = room;
     status = CLI_FAILED;
     if (cli_session_open(&im.session, true) && enter_room(&im)) status = run_import(&im, &args);

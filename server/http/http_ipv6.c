@@ -26,7 +26,9 @@ struct http_ipv6 {
     int listening, port, carrier_port;
     pthread_t thread;
     atomic_int waiting; /* seats whose client is not boarded */
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t freed;
+    bool stopping;
     struct seat seats[SEATS];
 };
 
@@ -57,7 +59,7 @@ static int open_carrier(int *out_port)
 {
     struct sockaddr_in at = loopback(0);
     socklen_t size = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     if (bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && getsockname(fd, (struct sockaddr *)&at, &size) == 0) {
         *out_port = ntohs(at.sin_port);
@@ -67,26 +69,29 @@ static int open_carrier(int *out_port)
     return -1;
 }
 
-/* Seats the client; it is waiting from now on. Takes client and carrier, also on failure. */
-static bool seat_client(struct http_ipv6 *s, int client, int carrier, int port, const struct sockaddr_in6 *from)
+/* Seats the client and sends its carrier off. Takes both descriptors. Under the lock: once the carrier has arrived, a worker may be
+ * done with the seat at any time. */
+static void seat_client(struct http_ipv6 *s, int client, int carrier, int port, const struct sockaddr_in6 *from)
 {
-    (void)pthread_mutex_lock(&s->lock);
-    struct seat *seat = find_seat(s, 0);
-    if (seat) {
-        *seat = (struct seat){.port = port, .client = client, .carrier = carrier, .client_port = ntohs(from->sin6_port)};
-        memcpy(seat->address.bytes, &from->sin6_addr, 16);
-        (void)atomic_fetch_add(&s->waiting, 1);
+    const struct sockaddr_in to = loopback(s->carrier_port);
+    struct seat *seat;
+    while (!(seat = find_seat(s, 0)) && !s->stopping) (void)pthread_cond_wait(&s->freed, &s->lock); /* others wait in the kernel */
+    if (!seat) {
+        (void)close(client);
+        (void)close(carrier);
+        return;
     }
-    (void)pthread_mutex_unlock(&s->lock);
-    if (seat) return true;
-    (void)close(client);
-    (void)close(carrier);
-    return false;
+    *seat = (struct seat){.port = port, .client = client, .carrier = carrier, .client_port = ntohs(from->sin6_port)};
+    memcpy(seat->address.bytes, &from->sin6_addr, 16);
+    (void)atomic_fetch_add(&s->waiting, 1); /* before the carrier can arrive, or its worker would not look here */
+    if (connect(carrier, (const struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS) return;
+    LOG_WARN("an IPv6 connection could not be carried", LOG_STR("reason", strerror(errno)));
+    (void)atomic_fetch_sub(&s->waiting, 1);
+    free_seat(seat);
 }
 
 static void take_client(struct http_ipv6 *s, int client, const struct sockaddr_in6 *from)
 {
-    const struct sockaddr_in to = loopback(s->carrier_port);
     int port = 0, on = 1, carrier = open_carrier(&port);
     (void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* without them: slower, not wrong */
     (void)setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -94,11 +99,9 @@ static void take_client(struct http_ipv6 *s, int client, const struct sockaddr_i
         (void)close(client);
         return;
     }
-    if (!seat_client(s, client, carrier, port, from)) {
-        LOG_WARN("too many IPv6 connections at once", LOG_INT("limit", SEATS));
-        return;
-    }
-    if (connect(carrier, (const struct sockaddr *)&to, sizeof to) != 0) http_ipv6_leave(s, port);
+    (void)pthread_mutex_lock(&s->lock);
+    seat_client(s, client, carrier, port, from);
+    (void)pthread_mutex_unlock(&s->lock);
 }
 
 static void *accept_clients(void *arg)
@@ -146,7 +149,8 @@ confab_err http_ipv6_start(const http_address *listen, int *port, int carrier_po
     struct http_ipv6 *s = calloc(1, sizeof *s);
     if (!s) return confab_fail(CONFAB_INTERNAL);
     for (int i = 0; i < SEATS; i++) s->seats[i] = (struct seat){.client = -1, .carrier = -1};
-    (void)pthread_mutex_init(&s->lock, NULL); /* cannot fail for a plain mutex on Linux */
+    (void)pthread_mutex_init(&s->lock, NULL); /* these two cannot fail for plain ones on Linux */
+    (void)pthread_cond_init(&s->freed, NULL);
     s->handover = handover;
     s->carrier_port = carrier_port;
     s->listening = listen_on(listen, port);
@@ -165,7 +169,11 @@ confab_err http_ipv6_start(const http_address *listen, int *port, int carrier_po
 void http_ipv6_stop(struct http_ipv6 *s)
 {
     if (!s) return;
-    (void)shutdown(s->listening, SHUT_RDWR); /* wakes the thread */
+    (void)pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    (void)pthread_cond_broadcast(&s->freed);
+    (void)pthread_mutex_unlock(&s->lock);
+    (void)shutdown(s->listening, SHUT_RDWR); /* wakes the thread from accept() */
     (void)pthread_join(s->thread, NULL);
     (void)close(s->listening);
     s->listening = -1;
@@ -176,6 +184,7 @@ void http_ipv6_free(struct http_ipv6 *s)
     if (!s) return;
     for (int i = 0; i < SEATS; i++) free_seat(&s->seats[i]);
     (void)pthread_mutex_destroy(&s->lock);
+    (void)pthread_cond_destroy(&s->freed);
     free(s);
 }
 
@@ -223,6 +232,7 @@ void http_ipv6_leave(struct http_ipv6 *s, int carrier_remote_port)
     if (seat) {
         if (seat->client >= 0) (void)atomic_fetch_sub(&s->waiting, 1);
         free_seat(seat);
+        (void)pthread_cond_signal(&s->freed);
     }
     (void)pthread_mutex_unlock(&s->lock);
 }

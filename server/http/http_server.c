@@ -64,10 +64,14 @@ static void log_request(const struct http_worker *w)
               LOG_INT("status", w->res.status), LOG_STR("address", w->req.address));
 }
 
-/* Whose connection it is. False: a stranger at the carriers' port, or a peer without an address. */
+/* Whose connection it is. False: a stranger at the carriers' port, or a peer without an address. A carrier is known by its own port:
+ * what CivetWeb takes for the local port may already be the client's, where it was boarded between accept() and getsockname(). */
 static bool find_peer(struct server *s, const struct mg_request_info *info, struct handover_peer *out)
 {
-    if (s->carrier_port && info->server_port == s->carrier_port) return http_ipv6_peer(s->ipv6, info->remote_port, out);
+    if (s->ipv6 && strcmp(info->remote_addr, "127.0.0.1") == 0) {
+        if (http_ipv6_peer(s->ipv6, info->remote_port, out)) return true;
+        if (info->server_port == s->carrier_port) return false;
+    }
     out->port = info->remote_port;
     out->local_port = info->server_port;
     return http_address_parse(span_of(info->remote_addr), &out->address);
@@ -140,7 +144,7 @@ static void on_connection_close(const struct mg_connection *conn)
 {
     struct server *s = server_of(conn);
     const struct mg_request_info *info = mg_get_request_info(conn);
-    if (s->carrier_port && info && info->server_port == s->carrier_port) http_ipv6_leave(s->ipv6, info->remote_port);
+    if (info && strcmp(info->remote_addr, "127.0.0.1") == 0) http_ipv6_leave(s->ipv6, info->remote_port); /* where it is a carrier */
 }
 
 /* ---- threads and logs ---- */
@@ -175,13 +179,6 @@ static int on_log_message(const struct mg_connection *conn, const char *message)
     }
     LOG_DEBUG("CivetWeb says", LOG_STR("message", message));
     return 1;
-}
-
-static int on_log_access(const struct mg_connection *conn, const char *message)
-{
-    (void)conn;
-    (void)message;
-    return 1; /* log_request() does it, without the query */
 }
 
 static void set_gate(struct server *s, bool open, bool starting)
@@ -256,7 +253,7 @@ static confab_err start_civetweb(struct server *s, const struct listen_plan *pla
         .init_connection = on_init_connection,
         .connection_close = on_connection_close,
         .log_message = on_log_message,
-        .log_access = on_log_access,
+        /* No log_access: CivetWeb would put a line together for it, with localtime(), which is not for threads. */
         .init_thread = on_init_thread,
         .exit_thread = on_exit_thread,
     };

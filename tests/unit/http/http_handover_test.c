@@ -270,7 +270,7 @@ static void what_a_client_sends_ahead_of_the_answer_closes_it(void **state)
         {"\x81", 1},                                     /* a part of a header */
         {"\x81\x85\x01\x02\x03\x04x", 7},                /* a part of a frame */
         {"\x82\x10", 2},                                 /* the header of a frame as long as the canary */
-        {"\x81\xFF\x00\x00\x00\x00\x7F\x00\x00\x00\x01\x02\x03\x04", 14}, /* two gigabytes announced */
+        {"\x81\xFF\x00\x00\x00\x00\x01\x00\x00\x00\x01\x02\x03\x04", 14}, /* 16 MiB announced */
         {"GET / HTTP/1.1\r\n\r\n", 18},
     };
     const int count = (int)(sizeof early / sizeof early[0]);
