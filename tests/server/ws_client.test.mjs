@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, openSync, closeSync, rmSync } from 'node:fs'
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { V4 } from 'paseto';
 import WebSocket from 'ws';
 
 const BIN = process.env.CONFAB_BIN ?? 'build/release/confab';
@@ -218,4 +219,18 @@ test('a hundred messages in one tick come back in order', async () => {
   assert.deepEqual(seen.map((m) => m.message), Array.from({ length: 100 }, (_, i) => `burst ${i}`));
   assert.ok(seen.every((m, i) => i === 0 || m.id === seen[i - 1].id + 1));
   await peer.bye();
+});
+
+test('an independent PASETO library verifies a token with the published key', async () => {
+  const { keys } = await within((await fetch(`http://127.0.0.1:${port}/.well-known/confab-keys.json`)).json(), 'the keys');
+  const key = keys.find((k) => k.active);
+  assert.equal(key.algorithm, 'v4.public');
+  const raw = Buffer.from(key.public_key.replace('k4.public.', ''), 'base64url');
+  const { payload, footer } = await V4.verify(token, V4.bytesToKeyObject(raw), { complete: true });
+  assert.equal(payload.sub, 'alice');
+  assert.equal(payload.role, 'member');
+  assert.ok(Date.parse(payload.exp) > Date.now());
+  assert.equal(JSON.parse(footer.toString()).kid, key.kid);
+  const forged = `${token.slice(0, -60)}${token.at(-60) === 'A' ? 'B' : 'A'}${token.slice(-59)}`;
+  await assert.rejects(V4.verify(forged, V4.bytesToKeyObject(raw)));
 });
