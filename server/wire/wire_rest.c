@@ -239,7 +239,7 @@ static void encode_list(buf *out, const struct chat_request *r, const char *epoc
     out_bool(out, r->result.more);
     OUT(out, ",\"next\":");
     encode_next(out, r);
-    if (r->result.kind == CHAT_RESULT_EVENTS) {
+    if (r->result.kind == CHAT_RESULT_EVENTS || r->result.kind == CHAT_RESULT_MESSAGES) { /* where the log stood, in the same snapshot */
         OUT(out, ",\"epoch\":");
         out_cstr(out, epoch);
         OUT(out, ",\"first_id\":");
