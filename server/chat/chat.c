@@ -8,7 +8,6 @@
 
 #include "chat_internal.h"
 #include "confab/log.h"
-#include "confab/metrics.h"
 
 /* ---- Operations ---- */
 
@@ -132,7 +131,6 @@ static void finish(struct store_job *job)
         if (r->own.changed && c->observer.on_user_changed)
             c->observer.on_user_changed(c->observer.ctx, r->own.changed_user, r->own.changed_session);
         if (confab_failed(r->own.refusal)) r->job.result = r->own.refusal;
-        else if (r->result.kind == CHAT_RESULT_ACK && r->result.duplicate && r->args.client_id.p) metric_add(METRIC_DUPLICATES, 1);
     }
     r->reply(r);
 }
@@ -224,8 +222,10 @@ static confab_err run_reload(struct store_job *job, store_tx *tx)
 
 static void apply_reload(struct reload *r, confab_err e)
 {
-    if (confab_failed(e)) LOG_WARN("rate-limit overrides could not be read", LOG_STR("why", confab_err_sentence(e)));
-    else limits_replace_overrides(r->c->limits, r->list, r->n);
+    if (confab_failed(e))
+        LOG_WARN("rate-limit overrides could not be read", LOG_STR("why", confab_err_sentence(e)));
+    else
+        limits_replace_overrides(r->c->limits, r->list, r->n);
 }
 
 static void reload_submit(chat *c);

@@ -8,9 +8,12 @@ confab_err auth_authenticate(struct turn *t)
     const struct chat_actor *actor = &t->r->actor;
     struct user *u = &t->r->result.user;
     confab_err e;
-    if (actor->user_id > 0) e = store_user_get(t->tx, actor->user_id, u);
-    else if (actor->user_id == 0 && actor->name[0]) e = store_user_find(t->tx, span_of(actor->name), u);
-    else return confab_fail(CONFAB_AUTH_REQUIRED);
+    if (actor->user_id > 0)
+        e = store_user_get(t->tx, actor->user_id, u);
+    else if (actor->user_id == 0 && actor->name[0])
+        e = store_user_find(t->tx, span_of(actor->name), u);
+    else
+        return confab_fail(CONFAB_AUTH_REQUIRED);
     if (e.code == CONFAB_USER_NOT_FOUND) return confab_fail(CONFAB_AUTH_FAILED);
     if (!confab_failed(e)) e = turn_check_live(t, u);
     if (!confab_failed(e)) t->r->result.kind = CHAT_RESULT_USER;

@@ -52,7 +52,7 @@ struct page {
     arena *arena;
     struct event *events; /* room for `cap` */
     size_t n, cap;
-    int64_t end;          /* events from this seq on are not wanted */
+    int64_t end; /* events from this seq on are not wanted */
     bool failed;
 };
 

@@ -26,17 +26,17 @@ struct chat {
     struct chat_observer observer;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t idle;
-    int reloads;          /* reads of the overrides under way */
+    int reloads; /* reads of the overrides under way */
 };
 
 struct turn {
     chat *c;
     struct chat_request *r;
     store_tx *tx;
-    struct user me;            /* the actor, fresh from the store; id 0: nobody, or the system */
-    struct room *room;         /* set by turn_enter_room; points into the result */
-    enum member_role my_role;  /* … the actor's role in it */
-    struct member membership;  /* … and row */
+    struct user me;           /* the actor, fresh from the store; id 0: nobody, or the system */
+    struct room *room;        /* set by turn_enter_room; points into the result */
+    enum member_role my_role; /* … the actor's role in it */
+    struct member membership; /* … and row */
 };
 
 typedef confab_err chat_handler(struct turn *t);
@@ -50,7 +50,7 @@ CONFAB_MUST_CHECK confab_err turn_check_live(struct turn *t, const struct user *
 CONFAB_MUST_CHECK confab_err turn_enter_room(struct turn *t);
 /* A question about the entered room, with what is known filled in. */
 struct policy_question turn_question(const struct turn *t, enum policy_action action);
-CONFAB_MUST_CHECK confab_err turn_decide(const struct turn *t, enum policy_action action);      /* in the entered room */
+CONFAB_MUST_CHECK confab_err turn_decide(const struct turn *t, enum policy_action action); /* in the entered room */
 CONFAB_MUST_CHECK confab_err turn_decide_server(const struct turn *t, enum policy_action action);
 /* Enters the room and asks, in one. */
 CONFAB_MUST_CHECK confab_err turn_enter_and_decide(struct turn *t, enum policy_action action);
@@ -75,10 +75,10 @@ void turn_fill_listed(struct turn *t);
 /* ---- chat_field.c: what may stand in a field. INVALID_FIELD, MISSING_FIELD, TOO_LARGE, with the protocol's name of the field ---- */
 
 CONFAB_MUST_CHECK confab_err field_check_message(span text, int64_t max_bytes);
-CONFAB_MUST_CHECK confab_err field_check_client_id(span id);    /* absent is fine */
+CONFAB_MUST_CHECK confab_err field_check_client_id(span id); /* absent is fine */
 CONFAB_MUST_CHECK confab_err field_check_reaction(span reaction);
 CONFAB_MUST_CHECK confab_err field_check_line(span s, size_t min, size_t max, const char *field); /* UTF-8 of one line; absent is fine */
-CONFAB_MUST_CHECK confab_err field_take_hash(span hash, char out[128]); /* an Argon2id hash; absent is refused */
+CONFAB_MUST_CHECK confab_err field_take_hash(span hash, char out[128]);                           /* an Argon2id hash; absent is refused */
 CONFAB_MUST_CHECK confab_err field_take_limit(int64_t asked, size_t *out);
 CONFAB_MUST_CHECK confab_err field_check_id(int64_t id);
 bool field_decode_secret(span token, unsigned char out[CHAT_SECRET_SIZE]); /* raw or base64url; false: neither */
@@ -92,12 +92,13 @@ void secret_hash(const unsigned char secret[CHAT_SECRET_SIZE], unsigned char out
 
 /* ---- The handlers, by file ---- */
 
-chat_handler message_post, message_edit, message_delete, message_react, message_unreact, message_mark_read;             /* chat_message.c */
-chat_handler history_get_message, history_list_messages, history_list_events;                                           /* chat_history.c */
-chat_handler room_join, room_list, room_create, room_get, room_update, room_archive, room_unarchive, room_delete;       /* chat_room.c */
-chat_handler member_list, member_put, member_remove;                                                                    /* chat_member.c */
-chat_handler user_get_me, user_update_me, user_list, user_create, user_get, user_update, user_set_password, user_revoke, user_list_audit; /* chat_user.c */
-chat_handler auth_authenticate, auth_find_credentials, auth_change_password, auth_set_up;                               /* chat_auth.c */
-chat_handler session_create, session_refresh, session_end, session_list, session_revoke;                                /* chat_session.c */
+chat_handler message_post, message_edit, message_delete, message_react, message_unreact, message_mark_read;       /* chat_message.c */
+chat_handler history_get_message, history_list_messages, history_list_events;                                     /* chat_history.c */
+chat_handler room_join, room_list, room_create, room_get, room_update, room_archive, room_unarchive, room_delete; /* chat_room.c */
+chat_handler member_list, member_put, member_remove;                                                              /* chat_member.c */
+chat_handler user_get_me, user_update_me, user_list, user_create, user_get, user_update, user_set_password, user_revoke,
+    user_list_audit;                                                                      /* chat_user.c */
+chat_handler auth_authenticate, auth_find_credentials, auth_change_password, auth_set_up; /* chat_auth.c */
+chat_handler session_create, session_refresh, session_end, session_list, session_revoke;  /* chat_session.c */
 
 #endif

@@ -14,12 +14,12 @@
 #include "confab/metrics.h"
 
 #define SHARDS 16u
-#define SHARD_CELLS_MAX 8192u           /* 131,072 cells, about 10 MiB, at most */
+#define SHARD_CELLS_MAX 8192u /* 131,072 cells, about 10 MiB, at most */
 #define SHARD_CELLS_FIRST 32u
-#define IDLE_US (10 * 60 * 1000000LL)   /* a cell without debt is kept so long, for the console */
+#define IDLE_US (10 * 60 * 1000000LL) /* a cell without debt is kept so long, for the console */
 #define NS_PER_MINUTE 60000000000LL
 #define PER_MINUTE_MAX 60000000LL
-#define BURST_MAX 10000000LL            /* × NS_PER_MINUTE stays far below 2^63 */
+#define BURST_MAX 10000000LL /* × NS_PER_MINUTE stays far below 2^63 */
 #define NONE UINT32_MAX
 #define ROLES (USER_ADMIN + 1)
 
@@ -28,7 +28,7 @@ enum key_kind { KEY_USER = 1, KEY_IPV4, KEY_IPV6, KEY_OTHER };
 struct key {
     unsigned char bytes[8]; /* user id, IPv4 address, or the /64 of an IPv6 address */
     unsigned char kind, action;
-    unsigned char zero[6];  /* the whole struct is hashed and compared */
+    unsigned char zero[6]; /* the whole struct is hashed and compared */
 };
 
 struct cell {
@@ -36,17 +36,17 @@ struct cell {
     int64_t tat_ns;
     int64_t used_us;
     int64_t rejections;
-    int64_t interval_ns, burst;  /* as when it was asked last; for the list */
-    uint32_t chain;              /* next of the same bucket */
-    uint32_t newer, older;       /* by last use; `newer` links the free ones */
+    int64_t interval_ns, burst; /* as when it was asked last; for the list */
+    uint32_t chain;             /* next of the same bucket */
+    uint32_t newer, older;      /* by last use; `newer` links the free ones */
 };
 
 struct shard {
     pthread_mutex_t lock;
     struct cell *cells;
-    uint32_t *buckets;      /* `cap` of them, a power of two */
-    uint32_t cap, used;     /* cells[0..used) are or were in use */
-    uint32_t count;         /* in use now */
+    uint32_t *buckets;  /* `cap` of them, a power of two */
+    uint32_t cap, used; /* cells[0..used) are or were in use */
+    uint32_t count;     /* in use now */
     uint32_t free, newest, oldest;
 };
 
@@ -68,9 +68,8 @@ struct limit_profile {
 
 /* Default: a person in a hurry never meets them, a loop does. An address may be a school, so it has ten times a user's. LOGIN is asked per
  * account and per address: guessing is slowed, and whoever owns the account is let in again within seconds. */
-#define PEOPLE_BY_USER                                                                                                                      \
-    [LIMIT_CONNECT] = {60, 30}, [LIMIT_LOGIN] = {10, 10}, [LIMIT_REST_WRITE] = {120, 60}, [LIMIT_REST_READ] = {600, 200}
-#define PEOPLE_BY_ADDRESS                                                                                                                   \
+#define PEOPLE_BY_USER [LIMIT_CONNECT] = {60, 30}, [LIMIT_LOGIN] = {10, 10}, [LIMIT_REST_WRITE] = {120, 60}, [LIMIT_REST_READ] = {600, 200}
+#define PEOPLE_BY_ADDRESS                                                                                                                  \
     [LIMIT_CONNECT] = {600, 300}, [LIMIT_LOGIN] = {30, 20}, [LIMIT_REST_WRITE] = {1200, 600}, [LIMIT_REST_READ] = {6000, 2000}
 
 static const struct limit_profile profiles[] = {
@@ -233,10 +232,14 @@ static uint64_t hash_key(const limits *l, const struct key *k)
 static void list_unlink(struct shard *s, uint32_t i)
 {
     struct cell *c = &s->cells[i];
-    if (c->newer != NONE) s->cells[c->newer].older = c->older;
-    else s->newest = c->older;
-    if (c->older != NONE) s->cells[c->older].newer = c->newer;
-    else s->oldest = c->newer;
+    if (c->newer != NONE)
+        s->cells[c->newer].older = c->older;
+    else
+        s->newest = c->older;
+    if (c->older != NONE)
+        s->cells[c->older].newer = c->newer;
+    else
+        s->oldest = c->newer;
 }
 
 static void list_push_newest(struct shard *s, uint32_t i)
@@ -244,8 +247,10 @@ static void list_push_newest(struct shard *s, uint32_t i)
     struct cell *c = &s->cells[i];
     c->newer = NONE;
     c->older = s->newest;
-    if (s->newest != NONE) s->cells[s->newest].newer = i;
-    else s->oldest = i;
+    if (s->newest != NONE)
+        s->cells[s->newest].newer = i;
+    else
+        s->oldest = i;
     s->newest = i;
 }
 
@@ -450,14 +455,20 @@ static void describe(const struct cell *c, int64_t now_us, struct listed *out)
     v->rejections = c->rejections;
     unsigned char b[16] = {0};
     switch ((enum key_kind)c->key.kind) {
-    case KEY_USER: memcpy(&v->user_id, c->key.bytes, sizeof v->user_id); break;
-    case KEY_IPV4: inet_ntop(AF_INET, c->key.bytes, v->key, sizeof v->key); break;
+    case KEY_USER:
+        memcpy(&v->user_id, c->key.bytes, sizeof v->user_id);
+        break;
+    case KEY_IPV4:
+        inet_ntop(AF_INET, c->key.bytes, v->key, sizeof v->key);
+        break;
     case KEY_IPV6:
         memcpy(b, c->key.bytes, 8);
         inet_ntop(AF_INET6, b, v->key, sizeof v->key);
         memcpy(v->key + strlen(v->key), "/64", 4); /* half of the address is zeros, so there is room */
         break;
-    case KEY_OTHER: v->key[0] = '?'; break;
+    case KEY_OTHER:
+        v->key[0] = '?';
+        break;
     }
 }
 

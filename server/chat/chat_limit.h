@@ -11,7 +11,9 @@
 
 enum limit_action { LIMIT_NONE, LIMIT_MESSAGE, LIMIT_CONNECT, LIMIT_LOGIN, LIMIT_REST_WRITE, LIMIT_REST_READ, LIMIT_ACTION_COUNT };
 
-struct limit_rate { int64_t per_minute, burst; };  /* per_minute 0: unlimited */
+struct limit_rate {
+    int64_t per_minute, burst;
+}; /* per_minute 0: unlimited */
 struct limit_verdict {
     bool allowed;
     /* Of the strictest of the cells that were asked: how many at once, how many are left now, when all are back, and, where refused, when
@@ -28,10 +30,15 @@ struct limit_verdict limits_take(limits *l, enum limit_action action, int64_t us
 void limits_set_override(limits *l, const struct limit_override *o); /* effective at once */
 void limits_clear_overrides(limits *l);
 void limits_replace_overrides(limits *l, const struct limit_override *list, size_t n); /* all at once; copies */
-const char *limit_action_word(enum limit_action a); /* "message" */
+const char *limit_action_word(enum limit_action a);                                    /* "message" */
 
 /* The list of all live cells, newest use first; for the console. Returns how many were written. */
-struct limit_cell_view { enum limit_action action; char key[ADDRESS_MAX + 2]; int64_t user_id; int64_t limit, remaining, reset_ms, rejections; };
+struct limit_cell_view {
+    enum limit_action action;
+    char key[ADDRESS_MAX + 2];
+    int64_t user_id;
+    int64_t limit, remaining, reset_ms, rejections;
+};
 size_t limits_list(limits *l, struct limit_cell_view *out, size_t cap);
 limits *chat_limits(chat *c); /* borrowed from the domain */
 

@@ -81,8 +81,10 @@ confab_err member_put(struct turn *t)
         return confab_fail_field(CONFAB_INVALID_FIELD, "role", "A role is owner, moderator or member");
     confab_err e = reach_member(t, &target, &row);
     if (confab_failed(e)) return e;
-    if (row.role == MEMBER_NONE) e = add(t, &target, wanted ? wanted : MEMBER_MEMBER);
-    else if (wanted && wanted != row.role) e = change_role(t, &target, &row, wanted);
+    if (row.role == MEMBER_NONE)
+        e = add(t, &target, wanted ? wanted : MEMBER_MEMBER);
+    else if (wanted && wanted != row.role)
+        e = change_role(t, &target, &row, wanted);
     if (!confab_failed(e)) e = store_member_get(t->tx, t->room->id, target.id, &t->r->result.member);
     if (!confab_failed(e)) t->r->result.kind = CHAT_RESULT_MEMBER;
     return e;
@@ -95,7 +97,8 @@ confab_err member_remove(struct turn *t)
     confab_err e = reach_member(t, &target, &row);
     if (confab_failed(e)) return e;
     bool own = t->me.id != 0 && target.id == t->me.id;
-    if (row.role == MEMBER_NONE) return own ? confab_fail(CONFAB_NOT_A_MEMBER) : confab_fail_msg(CONFAB_NOT_FOUND, "This user is not a member of the room");
+    if (row.role == MEMBER_NONE)
+        return own ? confab_fail(CONFAB_NOT_A_MEMBER) : confab_fail_msg(CONFAB_NOT_FOUND, "This user is not a member of the room");
     struct policy_question q = turn_question(t, POLICY_REMOVE_MEMBER);
     q.own = own;
     q.target_role = row.role;

@@ -4,6 +4,7 @@
  * been edited or deleted, the room archived, the sender removed. The sender needs to learn that the message was stored, and learns nothing
  * else. Only a room that is gone, or an account that may not speak to us at all, ends that. */
 #include "chat_internal.h"
+#include "confab/metrics.h"
 
 static confab_err ack(struct turn *t, int64_t seq, int64_t at_ms, bool duplicate)
 {
@@ -24,6 +25,7 @@ static confab_err ack_earlier(struct turn *t, bool *found)
     confab_err e = store_event_find_client(t->tx, t->room->id, t->me.id, t->r->args.client_id, &seq, &at_ms);
     if (confab_failed(e) || seq == 0) return e;
     *found = true;
+    metric_add(METRIC_DUPLICATES, 1); /* those that append finds are counted by the store */
     return ack(t, seq, at_ms, true);
 }
 
@@ -36,8 +38,10 @@ static confab_err refuse_or_ack_earlier(struct turn *t, confab_err refusal)
     case CONFAB_ROOM_ARCHIVED:
     case CONFAB_FORBIDDEN:
     case CONFAB_MESSAGE_DELETED:
-    case CONFAB_MESSAGE_NOT_FOUND: break;
-    default: return refusal;
+    case CONFAB_MESSAGE_NOT_FOUND:
+        break;
+    default:
+        return refusal;
     }
     bool found;
     confab_err e = ack_earlier(t, &found);
@@ -150,7 +154,7 @@ static confab_err erase(struct turn *t, const struct message_view *view, bool ow
     return e;
 }
 
-static confab_err delete(struct turn *t)
+static confab_err delete (struct turn *t)
 {
     struct message_view view;
     bool own, duplicate = false;
@@ -168,7 +172,7 @@ static confab_err delete(struct turn *t)
 
 confab_err message_delete(struct turn *t)
 {
-    confab_err e = delete(t);
+    confab_err e = delete (t);
     return confab_failed(e) ? refuse_or_ack_earlier(t, e) : e;
 }
 

@@ -34,11 +34,13 @@ static confab_err decide_taking_part(const struct policy_question *q)
     case POLICY_JOIN_ROOM:
         if (member) return confab_ok(); /* to follow an archived room as well */
         return when_open(q, q->room_kind != ROOM_DIRECT);
-    case POLICY_POST: return when_open(q, member || q->room_kind != ROOM_DIRECT);
+    case POLICY_POST:
+        return when_open(q, member || q->room_kind != ROOM_DIRECT);
     case POLICY_EDIT_MESSAGE:
         if (!q->own) return confab_fail(CONFAB_FORBIDDEN); /* nobody puts words into another's mouth, admins included */
         break;
-    default: break; /* POLICY_REACT */
+    default:
+        break; /* POLICY_REACT */
     }
     bool by_office = q->user_role == USER_ADMIN && q->room_kind != ROOM_DIRECT;
     if (!member && !by_office) return confab_fail(q->user_role == USER_ADMIN ? CONFAB_FORBIDDEN : CONFAB_NOT_A_MEMBER);
@@ -50,8 +52,10 @@ static confab_err decide_members(const struct policy_question *q, enum member_ro
 {
     if (q->room_kind == ROOM_DIRECT) return confab_fail(CONFAB_FORBIDDEN);
     switch (q->action) {
-    case POLICY_ADD_MEMBER: return when_open(q, role >= (q->new_role > MEMBER_MEMBER ? MEMBER_OWNER : MEMBER_MODERATOR));
-    case POLICY_REMOVE_MEMBER: return when(q->own || role == MEMBER_OWNER || (role == MEMBER_MODERATOR && role > q->target_role));
+    case POLICY_ADD_MEMBER:
+        return when_open(q, role >= (q->new_role > MEMBER_MEMBER ? MEMBER_OWNER : MEMBER_MODERATOR));
+    case POLICY_REMOVE_MEMBER:
+        return when(q->own || role == MEMBER_OWNER || (role == MEMBER_MODERATOR && role > q->target_role));
     default: /* POLICY_SET_MEMBER_ROLE: owners for everyone; oneself may step down */
         return when(role == MEMBER_OWNER || (q->own && q->new_role != MEMBER_NONE && q->new_role < q->member_role));
     }
@@ -64,20 +68,28 @@ static confab_err decide_room(const struct policy_question *q)
     enum member_role role = effective_role(q);
     switch (q->action) {
     case POLICY_SEE_ROOM:
-    case POLICY_READ_ROOM: return confab_ok();
+    case POLICY_READ_ROOM:
+        return confab_ok();
     case POLICY_JOIN_ROOM:
     case POLICY_POST:
     case POLICY_EDIT_MESSAGE:
-    case POLICY_REACT: return decide_taking_part(q);
-    case POLICY_DELETE_MESSAGE: return when(q->own || role >= MEMBER_MODERATOR); /* takes away: fine where archived */
-    case POLICY_UPDATE_ROOM: return when_open(q, role >= MEMBER_MODERATOR && q->room_kind != ROOM_DIRECT);
-    case POLICY_SET_ROOM_KIND: return when_open(q, role == MEMBER_OWNER && q->room_kind != ROOM_DIRECT);
+    case POLICY_REACT:
+        return decide_taking_part(q);
+    case POLICY_DELETE_MESSAGE:
+        return when(q->own || role >= MEMBER_MODERATOR); /* takes away: fine where archived */
+    case POLICY_UPDATE_ROOM:
+        return when_open(q, role >= MEMBER_MODERATOR && q->room_kind != ROOM_DIRECT);
+    case POLICY_SET_ROOM_KIND:
+        return when_open(q, role == MEMBER_OWNER && q->room_kind != ROOM_DIRECT);
     case POLICY_ARCHIVE_ROOM:
-    case POLICY_DELETE_ROOM: return when(role == MEMBER_OWNER && (q->room_kind != ROOM_DIRECT || q->user_role == USER_ADMIN));
+    case POLICY_DELETE_ROOM:
+        return when(role == MEMBER_OWNER && (q->room_kind != ROOM_DIRECT || q->user_role == USER_ADMIN));
     case POLICY_ADD_MEMBER:
     case POLICY_REMOVE_MEMBER:
-    case POLICY_SET_MEMBER_ROLE: return decide_members(q, role);
-    default: return confab_fail(CONFAB_FORBIDDEN);
+    case POLICY_SET_MEMBER_ROLE:
+        return decide_members(q, role);
+    default:
+        return confab_fail(CONFAB_FORBIDDEN);
     }
 }
 
@@ -85,10 +97,13 @@ confab_err policy_decide(const struct policy_question *q)
 {
     if (q->disabled || q->user_role < USER_BOT || q->user_role > USER_ADMIN) return confab_fail(CONFAB_FORBIDDEN);
     switch (q->action) {
-    case POLICY_CREATE_ROOM: return confab_ok();
+    case POLICY_CREATE_ROOM:
+        return confab_ok();
     case POLICY_ADMIN_USERS:
     case POLICY_READ_AUDIT:
-    case POLICY_ADMIN_SERVER: return when(q->user_role == USER_ADMIN);
-    default: return decide_room(q);
+    case POLICY_ADMIN_SERVER:
+        return when(q->user_role == USER_ADMIN);
+    default:
+        return decide_room(q);
     }
 }

@@ -110,7 +110,8 @@ static confab_err check_new_room(const struct chat_args *args)
 {
     if (!args->room.p) return confab_fail_field(CONFAB_MISSING_FIELD, "room_id", NULL);
     if (!room_slug_is_valid(args->room))
-        return confab_fail_field(CONFAB_INVALID_FIELD, "room_id", "A room id is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit");
+        return confab_fail_field(CONFAB_INVALID_FIELD, "room_id",
+                                 "A room id is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit");
     return check_name_and_topic(args);
 }
 
@@ -143,7 +144,8 @@ static confab_err append_changes(struct turn *t, const struct room_patch *patch)
     if (patch->name.p) e = append_text(t, EVENT_ROOM_RENAMED, patch->name);
     if (!confab_failed(e) && patch->topic.p) e = append_text(t, EVENT_ROOM_TOPIC_CHANGED, patch->topic);
     if (!confab_failed(e) && patch->kind) e = append_text(t, EVENT_ROOM_KIND_CHANGED, span_of(room_kind_word(patch->kind)));
-    if (!confab_failed(e) && patch->kind) e = turn_audit(t, "room_kind_changed", span_of(t->room->slug), span_of(room_kind_word(patch->kind)));
+    if (!confab_failed(e) && patch->kind)
+        e = turn_audit(t, "room_kind_changed", span_of(t->room->slug), span_of(room_kind_word(patch->kind)));
     return e;
 }
 

@@ -79,11 +79,8 @@ confab_err turn_enter_and_decide(struct turn *t, enum policy_action action)
 
 struct event turn_event(const struct turn *t, enum event_kind kind)
 {
-    return (struct event){.room_id = t->room->id,
-                          .kind = kind,
-                          .actor_id = t->me.id,
-                          .room = span_of(t->room->slug),
-                          .actor = span_of(t->me.name)};
+    return (struct event){
+        .room_id = t->room->id, .kind = kind, .actor_id = t->me.id, .room = span_of(t->room->slug), .actor = span_of(t->me.name)};
 }
 
 confab_err turn_append(struct turn *t, struct event *e, bool *duplicate)

@@ -2,9 +2,10 @@
 #ifndef CHAT_FIXTURE_H
 #define CHAT_FIXTURE_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -38,21 +39,20 @@ struct fixture {
 };
 
 /* CHECK(call, CODE): the call's outcome is this one. */
-#define CHECK(call, expected)                                                                                          \
-    do {                                                                                                               \
-        confab_err check_e_ = (call);                                                                                  \
-        if (check_e_.code != CONFAB_##expected)                                                                        \
-            fail_msg("%s:%d: %s: expected %s, got %s (%s, %s)", __FILE__, __LINE__, #call,                             \
-                     confab_err_word(CONFAB_##expected), confab_err_word(check_e_.code), confab_err_sentence(check_e_), \
-                     check_e_.field ? check_e_.field : "no field");                                                    \
+#define CHECK(call, expected)                                                                                                              \
+    do {                                                                                                                                   \
+        confab_err check_e_ = (call);                                                                                                      \
+        if (check_e_.code != CONFAB_##expected)                                                                                            \
+            fail_msg("%s:%d: %s: expected %s, got %s (%s, %s)", __FILE__, __LINE__, #call, confab_err_word(CONFAB_##expected),             \
+                     confab_err_word(check_e_.code), confab_err_sentence(check_e_), check_e_.field ? check_e_.field : "no field");         \
     } while (0)
 /* … and about this field. */
-#define CHECK_FIELD(call, expected, name)                                                                              \
-    do {                                                                                                               \
-        confab_err check_f_ = (call);                                                                                  \
-        CHECK(check_f_, expected);                                                                                     \
-        assert_non_null(check_f_.field);                                                                               \
-        assert_string_equal(check_f_.field, name);                                                                     \
+#define CHECK_FIELD(call, expected, name)                                                                                                  \
+    do {                                                                                                                                   \
+        confab_err check_f_ = (call);                                                                                                      \
+        CHECK(check_f_, expected);                                                                                                         \
+        assert_non_null(check_f_.field);                                                                                                   \
+        assert_string_equal(check_f_.field, name);                                                                                         \
     } while (0)
 
 static void fixture_on_commit(void *ctx, const struct event *events, size_t n)
@@ -62,8 +62,8 @@ static void fixture_on_commit(void *ctx, const struct event *events, size_t n)
     for (size_t i = 0; i < n && f->announced_count < ANNOUNCED_MAX; i++) {
         const struct event *e = &events[i];
         struct announced *a = &f->announced[f->announced_count++];
-        *a = (struct announced){.kind = e->kind, .seq = e->seq, .target = e->target, .actor_id = e->actor_id,
-                                .subject_id = e->subject_id, .role = e->role};
+        *a = (struct announced){
+            .kind = e->kind, .seq = e->seq, .target = e->target, .actor_id = e->actor_id, .subject_id = e->subject_id, .role = e->role};
         (void)span_copy(e->room, a->room, sizeof a->room);
         (void)span_copy(e->actor, a->actor, sizeof a->actor);
         (void)span_copy(e->subject, a->subject, sizeof a->subject);
@@ -186,7 +186,8 @@ static inline struct chat_actor make_user(struct fixture *f, const char *name, c
     return actor_of(f, name);
 }
 
-static inline confab_err create_room(struct fixture *f, const struct chat_actor *a, const char *slug, const char *kind, struct chat_result *out)
+static inline confab_err create_room(struct fixture *f, const struct chat_actor *a, const char *slug, const char *kind,
+                                     struct chat_result *out)
 {
     struct chat_request *r = request(CHAT_CREATE_ROOM, a);
     r->args.room = keep(r, slug);
@@ -236,8 +237,10 @@ static inline confab_err on_message(struct fixture *f, enum chat_op op, const st
     struct chat_request *r = request(op, a);
     r->args.room = keep(r, slug);
     r->args.id = id;
-    if (op == CHAT_ADD_REACTION || op == CHAT_REMOVE_REACTION) r->args.reaction = keep(r, text);
-    else r->args.text = keep(r, text);
+    if (op == CHAT_ADD_REACTION || op == CHAT_REMOVE_REACTION)
+        r->args.reaction = keep(r, text);
+    else
+        r->args.text = keep(r, text);
     r->args.client_id = keep(r, client_id);
     return call(f, r, out);
 }
@@ -249,7 +252,8 @@ static inline const struct announced *last_announced(struct fixture *f)
 }
 
 /* The message as people see it. The texts go with *keeper. */
-static inline struct message_view view_of(struct fixture *f, const struct chat_actor *a, const char *slug, int64_t id, struct chat_request **keeper)
+static inline struct message_view view_of(struct fixture *f, const struct chat_actor *a, const char *slug, int64_t id,
+                                          struct chat_request **keeper)
 {
     struct chat_request *r = request(CHAT_GET_MESSAGE, a);
     r->args.room = keep(r, slug);

@@ -13,7 +13,8 @@ static struct chat_actor fill_room(struct fixture *f, int last)
     return alice;
 }
 
-static struct chat_request *page(struct fixture *f, enum chat_op op, const struct chat_actor *a, int64_t before, int64_t after, int64_t limit)
+static struct chat_request *page(struct fixture *f, enum chat_op op, const struct chat_actor *a, int64_t before, int64_t after,
+                                 int64_t limit)
 {
     struct chat_request *r = request(op, a);
     r->args.room = keep(r, "den");
@@ -39,7 +40,8 @@ static void expect_pages(struct fixture *f, enum chat_op op, const struct chat_a
     for (size_t i = 0; i < n; i++) {
         struct chat_request *r = page(f, op, a, e[i].before, e[i].after, e[i].limit);
         size_t count = e[i].first ? (size_t)(e[i].last - e[i].first + 1) : 0;
-        if (r->result.count != count || r->result.more != e[i].more) fail_msg("case %zu: %zu of them, more %d", i, r->result.count, r->result.more);
+        if (r->result.count != count || r->result.more != e[i].more)
+            fail_msg("case %zu: %zu of them, more %d", i, r->result.count, r->result.more);
         for (size_t k = 0; k < count; k++)
             assert_int_equal(seq_at(r, k), e[i].first + (int64_t)k);
         chat_request_free(r);
@@ -64,8 +66,8 @@ static void messages_are_paged_both_ways(void **state)
     struct fixture *f = *state;
     struct chat_actor alice = fill_room(f, 20);
     static const struct expectation cases[] = {
-        {-1, -1, 5, 16, 20, true}, {16, -1, 5, 11, 15, true}, {8, -1, 5, 3, 7, false}, {-1, 0, 5, 3, 7, true},
-        {-1, 15, 5, 16, 20, false}, {-1, 20, 5, 0, 0, false}, {3, -1, 5, 0, 0, false}, {-1, 0, 200, 3, 20, false},
+        {-1, -1, 5, 16, 20, true},  {16, -1, 5, 11, 15, true}, {8, -1, 5, 3, 7, false}, {-1, 0, 5, 3, 7, true},
+        {-1, 15, 5, 16, 20, false}, {-1, 20, 5, 0, 0, false},  {3, -1, 5, 0, 0, false}, {-1, 0, 200, 3, 20, false},
     };
     expect_pages(f, CHAT_LIST_MESSAGES, &alice, cases, sizeof cases / sizeof *cases);
 }
@@ -98,7 +100,8 @@ static void wrong_cursors_and_limits_are_refused(void **state)
     static const struct {
         int64_t before, after, limit;
         const char *field;
-    } cases[] = {{0, -1, 0, "before"}, {-2, -1, 0, "before"}, {-1, -2, 0, "after"}, {5, 5, 0, "before"}, {-1, -1, 201, "limit"}, {-1, -1, -1, "limit"}};
+    } cases[] = {{0, -1, 0, "before"}, {-2, -1, 0, "before"},  {-1, -2, 0, "after"},
+                 {5, 5, 0, "before"},  {-1, -1, 201, "limit"}, {-1, -1, -1, "limit"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const enum chat_op ops[] = {CHAT_LIST_EVENTS, CHAT_LIST_MESSAGES};
         for (int k = 0; k < 2; k++) {
@@ -159,7 +162,8 @@ static void paging_back_ends_where_retention_begins(void **state)
     struct fixture_job trim = {.room_id = room.room.room.id, .number = 10};
     CHECK(store_do(f, &trim, trim_run), OK);
     static const struct expectation cases[] = {
-        {16, -1, 5, 11, 15, false}, {17, -1, 5, 12, 16, true}, {15, -1, 10, 11, 14, false}, {11, -1, 5, 0, 0, false}, {5, -1, 5, 0, 0, false},
+        {16, -1, 5, 11, 15, false}, {17, -1, 5, 12, 16, true}, {15, -1, 10, 11, 14, false},
+        {11, -1, 5, 0, 0, false},   {5, -1, 5, 0, 0, false},
     };
     expect_pages(f, CHAT_LIST_EVENTS, &alice, cases, sizeof cases / sizeof *cases);
 }

@@ -1,6 +1,7 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -133,7 +134,8 @@ static void gcra_agrees_with_a_bucket_on_random_traffic(void **state)
         int i = rand() % 16;
         if (rand() % 3 == 0) set_clock(now_us + rand() % (rand() % 50 ? 20000 : 120 * SECOND));
         bool expected = bucket_take(&buckets[i], now_us * 1000);
-        if (allowed(l, LIMIT_MESSAGE, 100 + i, NULL) != expected) fail_msg("step %d, %d a minute: bucket says %d", step, (int)rates[i], expected);
+        if (allowed(l, LIMIT_MESSAGE, 100 + i, NULL) != expected)
+            fail_msg("step %d, %d a minute: bucket says %d", step, (int)rates[i], expected);
         agreed[expected]++;
     }
     assert_true(agreed[0] > 10000 && agreed[1] > 10000); /* both happened */
@@ -238,7 +240,8 @@ static void a_whole_ipv6_64_is_one_key(void **state)
     limits *l = *state;
     char address[ADDRESS_MAX + 1];
     int n = 0;
-    do snprintf(address, sizeof address, "2001:db8:1:2::%x", ++n);
+    do
+        snprintf(address, sizeof address, "2001:db8:1:2::%x", ++n);
     while (n < 1000 && allowed(l, LIMIT_LOGIN, 0, address));
     assert_int_equal(n, 21);
     assert_true(allowed(l, LIMIT_LOGIN, 0, "2001:db8:1:3::1"));
@@ -359,6 +362,10 @@ static void the_list_shows_every_key_newest_first(void **state)
     assert_int_equal(v[2].remaining, 0);
     assert_int_equal(limits_list(l, v, 1), 1);
     assert_int_equal(v[0].action, LIMIT_CONNECT);
+    set_clock(now_us + 1);
+    assert_true(allowed(l, LIMIT_LOGIN, 0, "nonsense"));
+    assert_int_equal(limits_list(l, v, 1), 1);
+    assert_string_equal(v[0].key, "?");
 }
 
 static void idle_cells_go_by_themselves(void **state)
@@ -453,7 +460,7 @@ static void threads_together_get_no_more_than_the_burst(void **state)
     }
     for (int i = 0; i < 50; i++) {
         struct limit_cell_view v[4];
-        (void)limits_list(l, v, 4);                  /* beside them, for the races */
+        (void)limits_list(l, v, 4); /* beside them, for the races */
         put_override(l, 9999, 0, "message", 60, i + 1);
     }
     for (int i = 0; i < 4; i++) {

@@ -1,6 +1,8 @@
 #include "chat_fixture.h"
+#include "confab/metrics.h"
 
-/* alice owns the public room "den" and the private "attic"; bob is a member of both; carol of neither; mo is a server moderator, ada an admin. */
+/* alice owns the public room "den" and the private "attic"; bob is a member of both; carol of neither; mo is a server moderator, ada an
+ * admin. */
 struct people {
     struct chat_actor alice, bob, carol, mo, ada;
 };
@@ -47,7 +49,8 @@ static void bytes_of_a_message_come_back_as_they_were(void **state)
     struct fixture *f = *state;
     struct people p = settle(f);
     struct chat_result ack;
-    const char *text = " \x03" "04red\x0f \t\r\n\xe2\x82\xac '; DROP TABLE \xf0\x9f\x98\x80 ";
+    const char *text = " \x03"
+                       "04red\x0f \t\r\n\xe2\x82\xac '; DROP TABLE \xf0\x9f\x98\x80 ";
     CHECK(post(f, &p.bob, "den", text, NULL, &ack), OK);
     struct chat_request *keeper;
     assert_true(span_is(view_of(f, &p.alice, "den", ack.id, &keeper).text, text));
@@ -88,6 +91,8 @@ static void the_client_id_is_checked(void **state)
     CHECK_FIELD(post(f, &p.bob, "den", "x", "", NULL), INVALID_FIELD, "client_id");
     CHECK_FIELD(post(f, &p.bob, "den", "x", "tab\t", NULL), INVALID_FIELD, "client_id");
     CHECK_FIELD(post(f, &p.bob, "den", "x", "\xc3\xa9", NULL), INVALID_FIELD, "client_id");
+    CHECK_FIELD(on_message(f, CHAT_EDIT_MESSAGE, &p.bob, "den", 4, "x", "", NULL), INVALID_FIELD, "client_id");
+    CHECK_FIELD(on_message(f, CHAT_DELETE_MESSAGE, &p.bob, "den", 4, NULL, "", NULL), INVALID_FIELD, "client_id");
 }
 
 static void the_room_has_to_exist_and_be_named(void **state)
@@ -181,7 +186,10 @@ static void a_reply_names_a_message_of_the_room(void **state)
     struct {
         int64_t to;
         enum confab_code code;
-    } cases[] = {{first.id, CONFAB_OK}, {1, CONFAB_MESSAGE_NOT_FOUND} /* room_created */, {-1, CONFAB_MESSAGE_NOT_FOUND}, {500, CONFAB_MESSAGE_NOT_FOUND}};
+    } cases[] = {{first.id, CONFAB_OK},
+                 {1, CONFAB_MESSAGE_NOT_FOUND} /* room_created */,
+                 {-1, CONFAB_MESSAGE_NOT_FOUND},
+                 {500, CONFAB_MESSAGE_NOT_FOUND}};
     for (size_t i = 0; i < 4; i++) {
         struct chat_request *r = request(CHAT_POST_MESSAGE, &p.alice);
         r->args.room = keep(r, "den");
@@ -201,7 +209,12 @@ static void a_retry_returns_the_first_result(void **state)
     struct chat_result first, again;
     CHECK(post(f, &p.bob, "den", "hello", "k1", &first), OK);
     size_t announced = f->announced_count;
+    uint64_t counted = metric_get(METRIC_DUPLICATES);
+    CHECK(post(f, &p.bob, "den", "another", "k2", NULL), OK);
+    announced++;
+    assert_int_equal(metric_get(METRIC_DUPLICATES), counted);
     CHECK(post(f, &p.bob, "den", "hello", "k1", &again), OK);
+    assert_int_equal(metric_get(METRIC_DUPLICATES), counted + 1);
     assert_true(again.duplicate);
     assert_int_equal(again.id, first.id);
     assert_int_equal(again.at_ms, first.at_ms);
@@ -255,7 +268,9 @@ static void a_retry_by_someone_who_has_left_does_not_bring_them_back(void **stat
     struct chat_result first, room;
     CHECK(post(f, &p.bob, "den", "hello", "k1", &first), OK);
     CHECK(remove_member(f, &p.bob, "den", "bob"), OK);
+    uint64_t counted = metric_get(METRIC_DUPLICATES);
     expect_first(f, &p.bob, "den", &first);
+    assert_int_equal(metric_get(METRIC_DUPLICATES), counted + 1);
     CHECK(on_room(f, CHAT_GET_ROOM, &p.bob, "den", &room), OK);
     assert_int_equal(room.room.role, MEMBER_NONE);
 }
@@ -281,6 +296,24 @@ static void retries_of_edits_and_deletions_are_answered_too(void **state)
     CHECK(on_message(f, CHAT_EDIT_MESSAGE, &p.bob, "den", message.id, "hello", "e1", &again), OK);
     assert_int_equal(again.id, edit.id);
     CHECK(on_message(f, CHAT_DELETE_MESSAGE, &p.bob, "den", message.id, NULL, "d2", NULL), MESSAGE_DELETED);
+}
+
+static void a_client_id_that_was_used_for_something_else_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct people p = settle(f);
+    struct chat_result message, ack;
+    CHECK(post(f, &p.bob, "den", "words", "k1", &message), OK);
+    size_t announced = f->announced_count;
+    CHECK(on_message(f, CHAT_EDIT_MESSAGE, &p.bob, "den", message.id, "other words", "k1", &ack), OK);
+    assert_true(ack.duplicate);
+    CHECK(on_message(f, CHAT_DELETE_MESSAGE, &p.bob, "den", message.id, NULL, "k1", &ack), OK);
+    assert_true(ack.duplicate);
+    assert_int_equal(ack.id, message.id);
+    assert_int_equal(f->announced_count, announced);
+    struct chat_request *keeper;
+    assert_true(span_is(view_of(f, &p.bob, "den", message.id, &keeper).text, "words"));
+    chat_request_free(keeper);
 }
 
 /* ---- Edit ---- */
@@ -357,8 +390,13 @@ static void who_may_delete_what_others_wrote(void **state)
         const char *room;
         enum confab_code code;
     } cases[] = {
-        {&p.carol, "den", CONFAB_FORBIDDEN}, {&p.alice, "den", CONFAB_OK}, {&p.mo, "den", CONFAB_OK}, {&p.ada, "den", CONFAB_OK},
-        {&p.carol, "attic", CONFAB_NOT_A_MEMBER}, {&p.mo, "attic", CONFAB_NOT_A_MEMBER}, {&p.alice, "attic", CONFAB_OK},
+        {&p.carol, "den", CONFAB_FORBIDDEN},
+        {&p.alice, "den", CONFAB_OK},
+        {&p.mo, "den", CONFAB_OK},
+        {&p.ada, "den", CONFAB_OK},
+        {&p.carol, "attic", CONFAB_NOT_A_MEMBER},
+        {&p.mo, "attic", CONFAB_NOT_A_MEMBER},
+        {&p.alice, "attic", CONFAB_OK},
         {&p.ada, "attic", CONFAB_OK},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -445,7 +483,7 @@ static void different_reactions_on_a_message_are_bounded(void **state)
     struct fixture *f = *state;
     struct people p = settle(f);
     struct chat_result message;
-    char reaction[8];
+    char reaction[16];
     CHECK(post(f, &p.bob, "den", "words", NULL, &message), OK);
     for (int i = 0; i < 64; i++) {
         snprintf(reaction, sizeof reaction, "r%d", i);
@@ -583,6 +621,7 @@ int main(void)
         TEST(a_retry_is_answered_whatever_has_become_of_message_room_and_sender),
         TEST(a_retry_by_someone_who_has_left_does_not_bring_them_back),
         TEST(retries_of_edits_and_deletions_are_answered_too),
+        TEST(a_client_id_that_was_used_for_something_else_changes_nothing),
         TEST(an_edit_changes_the_text_and_appends_an_event),
         TEST(only_the_author_edits_and_only_what_is_there),
         TEST(a_deletion_erases_the_text_from_log_and_view),

@@ -1,7 +1,8 @@
 /* The whole matrix of roles × actions, written out by hand from docs/decisions/ and not from the code. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 #include <string.h>
 
@@ -22,13 +23,14 @@ static const struct {
     enum member_role role;
     const char *name;
 } row_keys[10] = {
-    {ROOM_PUBLIC, MEMBER_NONE, "public, none"},        {ROOM_PUBLIC, MEMBER_MEMBER, "public, member"},
-    {ROOM_PUBLIC, MEMBER_MODERATOR, "public, mod"},    {ROOM_PUBLIC, MEMBER_OWNER, "public, owner"},
-    {ROOM_PRIVATE, MEMBER_NONE, "private, none"},      {ROOM_PRIVATE, MEMBER_MEMBER, "private, member"},
-    {ROOM_PRIVATE, MEMBER_MODERATOR, "private, mod"},  {ROOM_PRIVATE, MEMBER_OWNER, "private, owner"},
-    {ROOM_DIRECT, MEMBER_NONE, "direct, none"},        {ROOM_DIRECT, MEMBER_MEMBER, "direct, member"},
+    {ROOM_PUBLIC, MEMBER_NONE, "public, none"},       {ROOM_PUBLIC, MEMBER_MEMBER, "public, member"},
+    {ROOM_PUBLIC, MEMBER_MODERATOR, "public, mod"},   {ROOM_PUBLIC, MEMBER_OWNER, "public, owner"},
+    {ROOM_PRIVATE, MEMBER_NONE, "private, none"},     {ROOM_PRIVATE, MEMBER_MEMBER, "private, member"},
+    {ROOM_PRIVATE, MEMBER_MODERATOR, "private, mod"}, {ROOM_PRIVATE, MEMBER_OWNER, "private, owner"},
+    {ROOM_DIRECT, MEMBER_NONE, "direct, none"},       {ROOM_DIRECT, MEMBER_MEMBER, "direct, member"},
 };
 
+/* clang-format off */
 static const struct matrix matrices[] = {
     /*                                                        public: none         member       moderator    owner  */
     {"see a room", POLICY_SEE_ROOM, false, 0, 0,             {"++++ ++++", "++++ ++++", "++++ ++++", "++++ ++++",
@@ -114,16 +116,23 @@ static const struct matrix matrices[] = {
                                                               "NNN+ NNN+", "FFF+ FFF+", "FFF+ FFF+", "++++ ++++",
                                                               "HHHF HHHF", "FFFF FFFF"}},
 };
+/* clang-format on */
 
 static enum confab_code code_of(char letter)
 {
     switch (letter) {
-    case '+': return CONFAB_OK;
-    case 'F': return CONFAB_FORBIDDEN;
-    case 'N': return CONFAB_NOT_A_MEMBER;
-    case 'H': return CONFAB_ROOM_NOT_FOUND;
-    case 'A': return CONFAB_ROOM_ARCHIVED;
-    default: return CONFAB_INTERNAL;
+    case '+':
+        return CONFAB_OK;
+    case 'F':
+        return CONFAB_FORBIDDEN;
+    case 'N':
+        return CONFAB_NOT_A_MEMBER;
+    case 'H':
+        return CONFAB_ROOM_NOT_FOUND;
+    case 'A':
+        return CONFAB_ROOM_ARCHIVED;
+    default:
+        return CONFAB_INTERNAL;
     }
 }
 
@@ -160,7 +169,8 @@ static void every_action_about_a_room_is_in_the_matrix(void **state)
 {
     (void)state;
     for (int action = 0; action < POLICY_ACTION_COUNT; action++) {
-        bool server = action == POLICY_CREATE_ROOM || action == POLICY_ADMIN_USERS || action == POLICY_READ_AUDIT || action == POLICY_ADMIN_SERVER;
+        bool server =
+            action == POLICY_CREATE_ROOM || action == POLICY_ADMIN_USERS || action == POLICY_READ_AUDIT || action == POLICY_ADMIN_SERVER;
         bool found = server;
         for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
             found = found || (int)matrices[i].action == action;

@@ -1,6 +1,7 @@
 #include "chat_fixture.h"
 
-static confab_err join(struct fixture *f, const struct chat_actor *a, const char *slug, int64_t after, const char *epoch, struct chat_result *out)
+static confab_err join(struct fixture *f, const struct chat_actor *a, const char *slug, int64_t after, const char *epoch,
+                       struct chat_result *out)
 {
     struct chat_request *r = request(CHAT_JOIN_ROOM, a);
     r->args.room = keep(r, slug);
@@ -72,6 +73,10 @@ static void what_a_new_room_is_called_is_checked(void **state)
     r = request(CHAT_CREATE_ROOM, &alice);
     r->args.room = keep(r, "den");
     r->args.topic = arena_copy(&r->arena, (span){big, TOPIC_MAX + 1});
+    CHECK_FIELD(call(f, r, NULL), INVALID_FIELD, "topic");
+    r = request(CHAT_CREATE_ROOM, &alice);
+    r->args.room = keep(r, "den");
+    r->args.topic = arena_copy(&r->arena, (span){"a\0b", 3});
     CHECK_FIELD(call(f, r, NULL), INVALID_FIELD, "topic");
     r = request(CHAT_CREATE_ROOM, &alice);
     r->args.room = keep(r, "den");
@@ -279,6 +284,14 @@ static void each_change_makes_one_event_and_no_change_makes_none(void **state)
     assert_int_equal(f->announced_count, before + 3);
     CHECK(update(f, &alice, "den", NULL, "", NULL, &r), OK);
     assert_string_equal(r.room.room.topic, "");
+    assert_int_equal(f->announced_count, before + 4);
+    assert_int_equal(last_announced(f)->kind, EVENT_ROOM_TOPIC_CHANGED);
+    CHECK(update(f, &alice, "den", "Den", NULL, NULL, &r), OK);
+    assert_int_equal(f->announced_count, before + 5);
+    assert_int_equal(last_announced(f)->kind, EVENT_ROOM_RENAMED);
+    CHECK(update(f, &alice, "den", NULL, NULL, "public", &r), OK);
+    assert_int_equal(f->announced_count, before + 6);
+    assert_int_equal(audit_count(f, "room_kind_changed", "den"), 2); /* names and topics are no matter for the audit */
 }
 
 static void changes_are_for_moderators_and_the_kind_for_owners(void **state)

@@ -10,7 +10,10 @@ struct answers {
     pthread_t thread; /* of the last one */
 };
 
-#define ANSWERS {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER}
+#define ANSWERS                                                                                                                            \
+    {                                                                                                                                      \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER                                                                \
+    }
 
 static void on_answer(struct chat_request *r)
 {
@@ -81,7 +84,7 @@ struct plug {
     bool running, pulled, gone;
 };
 
-static confab_err hold_the_writer(struct store_job *job, store_tx *tx)
+static confab_err hold_a_thread(struct store_job *job, store_tx *tx)
 {
     struct plug *p = (struct plug *)job;
     (void)tx;
@@ -103,42 +106,86 @@ static void plug_done(struct store_job *job)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Occupies threads of the store until it is pulled. */
+static void plug_in(struct plug *p)
+{
+    *p = (struct plug){
+        .job = {.run = hold_a_thread, .done = plug_done}, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+}
+
+static void await_flag(struct plug *p, const bool *flag)
+{
+    pthread_mutex_lock(&p->lock);
+    while (!*flag)
+        pthread_cond_wait(&p->wake, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void pull(struct plug *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->pulled = true;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    await_flag(p, &p->gone);
+}
+
+enum { QUEUE = 1024, MANY = QUEUE + 76 }; /* as in the fixture */
+
 static void a_full_queue_is_answered_busy_at_once_on_the_callers_thread(void **state)
 {
     struct fixture *f = *state;
     struct chat_actor alice = make_user(f, "alice", NULL);
-    CHECK(create_room(f, &alice, "den", NULL, NULL), OK);
-    struct plug plug = {.job = {.run = hold_the_writer, .done = plug_done}, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
-    CHECK(store_submit_write(f->store, &plug.job), OK);
-    pthread_mutex_lock(&plug.lock);
-    while (!plug.running)
-        pthread_cond_wait(&plug.wake, &plug.lock);
-    pthread_mutex_unlock(&plug.lock);
-
-    enum { MANY = 1100 }; /* the queue holds 1,024 */
-    static struct chat_request *r[MANY];
+    struct plug plug;
     struct answers a = ANSWERS;
-    int busy = 0;
-    for (int i = 0; i < MANY; i++) {
-        r[i] = posting(&alice, i, &a);
-        chat_submit(f->chat, r[i]);
-    }
-    busy = a.count; /* the writer stands still, so these were answered right here */
-    assert_int_equal(busy, MANY - 1024);
+    static struct chat_request *r[MANY];
+    CHECK(create_room(f, &alice, "den", NULL, NULL), OK);
+    plug_in(&plug);
+    CHECK(store_submit_write(f->store, &plug.job), OK);
+    await_flag(&plug, &plug.running);
+    for (int i = 0; i < MANY; i++)
+        chat_submit(f->chat, r[i] = posting(&alice, i, &a));
+    assert_int_equal(a.count, MANY - QUEUE); /* the writer stands still, so these were answered right here */
     assert_true(pthread_equal(a.thread, pthread_self()));
-
-    pthread_mutex_lock(&plug.lock);
-    plug.pulled = true;
-    pthread_cond_broadcast(&plug.wake);
-    while (!plug.gone)
-        pthread_cond_wait(&plug.wake, &plug.lock);
-    pthread_mutex_unlock(&plug.lock);
+    pull(&plug);
     await(&a, MANY);
     assert_int_equal(a.count, MANY); /* each exactly once */
     for (int i = 0; i < MANY; i++) {
-        assert_int_equal(r[i]->job.result.code, i < 1024 ? CONFAB_OK : CONFAB_BUSY);
+        assert_int_equal(r[i]->job.result.code, i < QUEUE ? CONFAB_OK : CONFAB_BUSY);
         chat_request_free(r[i]);
     }
+}
+
+static void overrides_that_cannot_be_read_now_stay_as_they_are(void **state)
+{
+    struct fixture *f = *state;
+    struct chat_actor alice = make_user(f, "alice", NULL);
+    struct plug plugs[2]; /* as many as readers */
+    struct answers a = ANSWERS;
+    static struct chat_request *r[QUEUE];
+    struct limit_override o = {.user_id = alice.user_id, .action = "message", .per_minute = 60, .burst = 5};
+    limits_set_override(chat_limits(f->chat), &o);
+    for (int i = 0; i < 2; i++) {
+        plug_in(&plugs[i]);
+        CHECK(store_submit_read(f->store, &plugs[i].job), OK);
+        await_flag(&plugs[i], &plugs[i].running);
+    }
+    for (int i = 0; i < QUEUE; i++) {
+        r[i] = request(CHAT_GET_ME, &alice);
+        r[i]->reply = on_answer;
+        r[i]->ctx = &a;
+        chat_submit(f->chat, r[i]);
+    }
+    log_set_level(LOG_LEVEL_ERROR);
+    chat_reload_limits(f->chat); /* the queue is full */
+    log_set_level(LOG_LEVEL_WARN);
+    struct limit_verdict v = limits_take(chat_limits(f->chat), LIMIT_MESSAGE, alice.user_id, USER_MEMBER, NULL);
+    assert_int_equal(v.limit, 5);
+    pull(&plugs[0]);
+    pull(&plugs[1]);
+    await(&a, QUEUE);
+    for (int i = 0; i < QUEUE; i++)
+        chat_request_free(r[i]);
 }
 
 static void an_unknown_operation_is_answered_too(void **state)
@@ -322,6 +369,7 @@ int main(void)
         TEST(a_request_is_answered_from_the_stores_thread),
         TEST(messages_sent_without_waiting_keep_their_order_also_before_the_sender_is_a_member),
         TEST(a_full_queue_is_answered_busy_at_once_on_the_callers_thread),
+        TEST(overrides_that_cannot_be_read_now_stay_as_they_are),
         TEST(an_unknown_operation_is_answered_too),
         TEST(a_call_gives_the_request_back_as_it_was),
         LIMITED(a_user_who_posts_too_fast_is_told_when_to_come_back),

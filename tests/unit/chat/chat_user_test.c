@@ -1,6 +1,7 @@
 #include "chat_fixture.h"
 
-static confab_err create_user(struct fixture *f, const struct chat_actor *a, const char *name, const char *role, const char *hash, struct chat_result *out)
+static confab_err create_user(struct fixture *f, const struct chat_actor *a, const char *name, const char *role, const char *hash,
+                              struct chat_result *out)
 {
     struct chat_request *r = request(CHAT_CREATE_USER, a);
     r->args.user = keep(r, name);
@@ -28,7 +29,10 @@ static confab_err on_user(struct fixture *f, enum chat_op op, const struct chat_
     return call(f, r, out);
 }
 
-static confab_err whoami(struct fixture *f, const struct chat_actor *a, struct chat_result *out) { return call(f, request(CHAT_GET_ME, a), out); }
+static confab_err whoami(struct fixture *f, const struct chat_actor *a, struct chat_result *out)
+{
+    return call(f, request(CHAT_GET_ME, a), out);
+}
 
 static int64_t session_of(struct fixture *f, struct chat_actor *a)
 {
@@ -204,7 +208,7 @@ static void the_last_admin_neither_goes_nor_steps_down(void **state)
     make_user(f, "eve", "admin");
     CHECK(update(f, &ada, "eve", NULL, 1, NULL, NULL), OK);
     CHECK(update(f, &ada, "ada", "moderator", -1, NULL, NULL), LAST_OWNER); /* a disabled one does not count */
-    CHECK(update(f, &ada, "eve", "member", -1, NULL, NULL), OK);             /* … nor is it protected */
+    CHECK(update(f, &ada, "eve", "member", -1, NULL, NULL), OK);            /* … nor is it protected */
     make_user(f, "max", "admin");
     CHECK(update(f, &ada, "ada", "moderator", -1, NULL, NULL), OK);
 }
