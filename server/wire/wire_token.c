@@ -7,6 +7,7 @@
 #include "wire_json.h"
 #include "wire_out.h"
 #include "wire_paseto.h"
+#include "wire_token_cache.h"
 
 enum { SKEW_MS = 5 * 60 * 1000, FOOTER_MAX = 256 };
 
@@ -18,6 +19,7 @@ struct key {
 
 struct keyring {
     size_t count, signer;
+    struct token_cache *verified;
     struct key keys[];
 };
 
@@ -34,6 +36,11 @@ confab_err keyring_new(const struct signing_key *keys, size_t n, keyring **out)
     if (sodium_init() < 0 || n == 0 || n > 4096) return confab_fail(CONFAB_INTERNAL);
     struct keyring *k = calloc(1, sizeof *k + n * sizeof k->keys[0]);
     if (!k) return confab_fail(CONFAB_INTERNAL);
+    k->verified = token_cache_new();
+    if (!k->verified) {
+        free(k);
+        return confab_fail(CONFAB_INTERNAL);
+    }
     k->count = n;
     k->signer = n;
     for (size_t i = 0; i < n; i++) {
@@ -51,6 +58,7 @@ confab_err keyring_new(const struct signing_key *keys, size_t n, keyring **out)
 void keyring_free(keyring *k)
 {
     if (!k) return;
+    token_cache_free(k->verified);
     sodium_memzero(k->keys, k->count * sizeof k->keys[0]);
     free(k);
 }
@@ -180,7 +188,7 @@ static const struct key *find_key(const keyring *k, span footer)
     return found;
 }
 
-confab_err token_verify(const keyring *k, span token, int64_t now_ms, struct token_claims *out)
+static confab_err verify_signature(const keyring *k, span token, int64_t now_ms, struct token_claims *out)
 {
     buf footer = {0}, payload = {0};
     span body, footer_text;
@@ -198,5 +206,20 @@ confab_err token_verify(const keyring *k, span token, int64_t now_ms, struct tok
 out:
     buf_free(&footer);
     buf_free(&payload);
+    return e;
+}
+
+confab_err token_verify(const keyring *k, span token, int64_t now_ms, struct token_claims *out)
+{
+    unsigned char digest[TOKEN_DIGEST_SIZE];
+    struct token_claims known;
+    token_cache_digest(k->verified, token, digest);
+    if (token_cache_get(k->verified, digest, &known)) {
+        if (now_ms >= known.expires_ms || known.issued_ms > now_ms + SKEW_MS) return confab_fail(CONFAB_AUTH_FAILED);
+        *out = known;
+        return confab_ok();
+    }
+    confab_err e = verify_signature(k, token, now_ms, out);
+    if (!confab_failed(e)) token_cache_put(k->verified, digest, out);
     return e;
 }

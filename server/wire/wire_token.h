@@ -1,6 +1,6 @@
 /* Access tokens: PASETO v4.public (Ed25519). Claims sub, iat, exp, jti, and ours: role, sid, epo. The footer is {"kid":"k4.pid.…"}.
  * Source: https://github.com/paseto-standard/paseto-spec (docs/01-Protocol-Versions/Version4.md; PASERK for k4.public and k4.pid).
- * A keyring is immutable once built; replace it whole. Thread: any. */
+ * A keyring is immutable once built, but for its memory of verified signatures; replace it whole. Thread: any. */
 #ifndef CONFAB_WIRE_TOKEN_H
 #define CONFAB_WIRE_TOKEN_H
 

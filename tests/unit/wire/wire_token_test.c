@@ -321,6 +321,35 @@ static void a_token_lives_from_issue_to_expiry(void **state)
     buf_free(&token);
 }
 
+/* Signatures verified before are remembered; nothing else may be. */
+static void a_token_seen_before_is_still_held_to_its_time_and_to_every_byte(void **state)
+{
+    struct keys *k = *state;
+    struct token_claims got = {0}, other = claims;
+    buf token = {0}, late = {0};
+    assert_int_equal(token_sign(k->ring, &claims, &token).code, CONFAB_OK);
+    for (int i = 0; i < 2; i++) { /* the first is verified, the second remembered: the same answer */
+        got = (struct token_claims){0};
+        assert_int_equal(token_verify(k->ring, buf_span(&token), NOW, &got).code, CONFAB_OK);
+        assert_string_equal(got.sub, "alice");
+        assert_int_equal(got.session_id, 12);
+        assert_true(got.expires_ms == claims.expires_ms);
+    }
+    for (size_t i = 0; i < token.len; i++) {
+        char was = token.data[i];
+        token.data[i] = was == 'A' ? 'B' : 'A';
+        assert_int_equal(token_verify(k->ring, buf_span(&token), NOW, &got).code, CONFAB_AUTH_FAILED);
+        token.data[i] = was;
+    }
+    /* One that is shown too late the first time it is shown is not remembered either. */
+    (void)span_copy(span_of("bob"), other.sub, sizeof other.sub);
+    assert_int_equal(token_sign(k->ring, &other, &late).code, CONFAB_OK);
+    assert_int_equal(token_verify(k->ring, buf_span(&late), other.expires_ms, &got).code, CONFAB_AUTH_FAILED);
+    assert_int_equal(token_verify(k->ring, buf_span(&late), other.expires_ms, &got).code, CONFAB_AUTH_FAILED);
+    buf_free(&token);
+    buf_free(&late);
+}
+
 static void all_keys_verify_and_the_newest_in_use_signs(void **state)
 {
     struct keys *k = *state;
@@ -463,6 +492,7 @@ int main(void)
         cmocka_unit_test(paserk_vectors_give_key_text_and_id),
         cmocka_unit_test_setup_teardown(a_token_brings_its_claims_back, keys_setup, keys_teardown),
         cmocka_unit_test_setup_teardown(a_token_lives_from_issue_to_expiry, keys_setup, keys_teardown),
+        cmocka_unit_test_setup_teardown(a_token_seen_before_is_still_held_to_its_time_and_to_every_byte, keys_setup, keys_teardown),
         cmocka_unit_test_setup_teardown(all_keys_verify_and_the_newest_in_use_signs, keys_setup, keys_teardown),
         cmocka_unit_test_setup_teardown(foreign_keys_and_footers_are_refused, keys_setup, keys_teardown),
         cmocka_unit_test_setup_teardown(signed_payloads_are_still_checked_claim_by_claim, keys_setup, keys_teardown),
