@@ -233,7 +233,7 @@ static confab_err start_civetweb(struct server *s, const struct listen_plan *pla
         "num_threads", threads,
         "tcp_nodelay", "1",
         "listen_backlog", "4096",        /* a reconnect storm waits in the kernel, not in retries */
-        "connection_queue", "1024",
+        "connection_queue", "64",         /* waiting in CivetWeb: bounds the descriptors a hand-over has to look at */
         "enable_keep_alive", "yes",
         "keep_alive_timeout_ms", "1000", /* an idle connection holds a worker: not for long */
         "request_timeout_ms", "10000",
