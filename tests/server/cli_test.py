@@ -1,11 +1,12 @@
 """The command line, alone and beside a running server."""
 import json
 import sqlite3
+import subprocess
 import threading
 import unittest
 
 from confab_client import Client, fill
-from confab_server import PASSWORD, Server, ServerCase, until, watch
+from confab_server import DEADLINE, PASSWORD, Server, ServerCase, binary, until, watch
 
 IRC = """\
 [10:00] <ann> good morning
@@ -70,8 +71,14 @@ class Alone(unittest.TestCase):
         config = self.server.folder / "confab.conf"
         config.write_text("# comment\n\nCONFAB_RATE_PROFILE=tutorial\nCONFAB_LOG=nonsense\n")
         self.assertRefused(self.run_("serve", env={"CONFAB_CONFIG": str(config)}), "CONFAB_LOG")
-        config.write_text("CONFAB_PORT=not a port\n")
-        self.assertEqual(self.run_("user", "add", "--no-password", "x", env={"CONFAB_CONFIG": str(config), "CONFAB_PORT": "0"}).code, 0)
+        other = self.server.folder / "other"
+        config.write_text(f"CONFAB_DATA={other}\n")
+        self.assertIn(str(self.server.data), self.run_("migrate", env={"CONFAB_CONFIG": str(config)}, check=True).out)
+        self.assertFalse(other.exists())
+        env = {k: v for k, v in self.server.env.items() if k != "CONFAB_DATA"}
+        done = subprocess.run([binary(), "migrate"], env={**env, "CONFAB_CONFIG": str(config)}, capture_output=True, text=True, timeout=DEADLINE)
+        self.assertIn(str(other), done.stdout)
+        self.assertTrue((other / "confab.db").exists())
         self.assertRefused(self.run_("serve", env={"CONFAB_CONFIG": str(config) + ".missing"}), "missing")
 
     def test_a_port_in_use_is_refused_in_words(self):

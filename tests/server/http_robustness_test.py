@@ -133,7 +133,7 @@ class Robustness(ServerCase):
 
     def test_bodies_that_are_no_json_are_refused(self):
         for body, code in ((b"{", "invalid_json"), (b"[]", "invalid_json"), (b'"x"', "invalid_json"), (b'{"room_id":"a"}x', "invalid_json"),
-                           (b"\xff\xfe", "invalid_json"), (b'{"a":' * 5000, "invalid_json"), (b'{"room_id":"a","room_id":"b"}', "invalid_field"),
+                           (b"\xff\xfe", "invalid_json"), (b'{"a":' * 5000, None), (b'{"room_id":"a","room_id":"b"}', "invalid_field"),
                            (b'{"room_id":"\xff"}', None)):
             with self.subTest(body=body[:20]):
                 status, _, answer = self.post(body, f"Content-Length: {len(body)}")

@@ -49,7 +49,7 @@ class Hammer(ServerCase):
         tokens = self.server.add_users(*names)
         writer = await Client.login(self.server, self.token(self.users("writer")))
         await writer.join(room)
-        total = 600 if SLOW else 2500
+        total = 300 if SLOW else 1000
         done = asyncio.Event()
 
         async def write():
