@@ -17,8 +17,9 @@ enum {
     FLUSH_BYTES = 65536, /* handed to one connection before the next gets its turn */
     FLUSH_PIECES = 64,
     OUT_BYTES_MAX = 1048576, /* answers that a connection lets pile up before it is no longer read from */
-    LINGER_MS = 3000,        /* wait for the peer's close frame */
-    CALLS_MAX = 256          /* requests in flight per connection before it is no longer read from */
+    HEARTBEAT_SLOTS = 32,
+    LINGER_MS = 3000, /* wait for the peer's close frame */
+    CALLS_MAX = 256   /* requests in flight per connection before it is no longer read from */
 };
 
 /* ---- Life ---- */
@@ -329,9 +330,8 @@ static void on_written(uv_write_t *req, int status)
 static size_t unsent(const struct live_conn *c)
 {
     size_t n = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-    uv_os_fd_t fd;
     int in_kernel;
-    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0 && ioctl(fd, SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0) n += (size_t)in_kernel;
+    if (ioctl(c->fd, SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0) n += (size_t)in_kernel;
     return n;
 }
 
@@ -571,12 +571,15 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* The heartbeat begins at a random point of the interval, so that connections made together are not pinged together. */
+/* Pings go out in HEARTBEAT_SLOTS bursts an interval, not one by one: what an idle connection costs is the loop's waking, not the ping.
+ * Each connection is in a slot of its own choosing, so that those made together are not pinged together. The timer repeats, and so keeps
+ * its slot. */
 void live_conn_start_heartbeat(struct live_conn *c)
 {
-    uint64_t interval = (uint64_t)c->loop->settings->heartbeat_ms;
-    uint64_t spread = (c->id * UINT64_C(0x9E3779B97F4A7C15)) >> 33;
-    (void)uv_timer_start(&c->timer, on_timer, interval / 2 + spread % (interval / 2 + 1), interval); /* cannot fail */
+    uint64_t interval = (uint64_t)c->loop->settings->heartbeat_ms, width = interval / HEARTBEAT_SLOTS;
+    uint64_t slot = (c->id * UINT64_C(0x9E3779B97F4A7C15) >> 33) % HEARTBEAT_SLOTS;
+    uint64_t wait = (slot * width + interval - uv_now(&c->loop->uv) % interval) % interval;
+    (void)uv_timer_start(&c->timer, on_timer, wait ? wait : interval, interval); /* cannot fail */
 }
 
 /* ---- Adoption ---- */

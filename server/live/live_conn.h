@@ -20,7 +20,7 @@ struct live_held {
 struct live_conn {
     uv_tcp_t tcp; /* first member */
     uv_timer_t timer;
-    int fd;                 /* tcp's, which owns it */
+    int fd; /* tcp's, which owns it */
     struct live_loop *loop;
     struct live_conn *prev, *next; /* all of the loop */
     struct live_conn *next_dirty;

@@ -169,7 +169,8 @@ static void on_batch_done(void *ctx)
 {
     live_hub *h = ctx;
     live_loop_hold_wakes(false);
-    for (int i = 0; i < h->loop_count; i++) live_loop_wake(&h->loops[i]);
+    for (int i = 0; i < h->loop_count; i++)
+        live_loop_wake(&h->loops[i]);
 }
 
 /* Thread: writer. Another process wrote to the database: logs may have grown, rights may have changed. */

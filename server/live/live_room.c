@@ -201,13 +201,15 @@ static void tail_arrived(struct live_loop *loop, struct live_item *item)
     bool more = room->refresh_wanted;
     room->refresh_wanted = false;
     if (page->result.code == CONFAB_ROOM_NOT_FOUND) { /* deleted between the join and this read */
-        while (room->sub_count) live_conn_leave(room->subs[0]->conn, room->subs[0], "");
+        while (room->sub_count)
+            live_conn_leave(room->subs[0]->conn, room->subs[0], "");
     } else if (confab_failed(page->result)) {
         LOG_WARN("the log's end could not be read", LOG_STR("room", room->slug), LOG_STR("error", confab_err_word(page->result.code)));
         room->refresh_wanted = true; /* the sweep tries again */
     } else {
         if (!room->ready) live_ring_init(&room->ring, (size_t)loop->settings->ring_bytes, page->count ? page->first : page->last_seq + 1);
-        if (page->erases && page->first <= live_ring_next(&room->ring)) live_ring_drop_before(&room->ring, page->first); /* as append() does */
+        if (page->erases && page->first <= live_ring_next(&room->ring))
+            live_ring_drop_before(&room->ring, page->first); /* as append() does */
         room->ready = true;
         for (int64_t i = 0; i < page->count; i++) {
             if (page->first + i != live_ring_next(&room->ring)) continue;

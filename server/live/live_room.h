@@ -65,8 +65,8 @@ struct live_page {
     struct live_loop *loop;
     struct live_page *next; /* in room->pages */
     int64_t room_id, after;
-    bool erases;                 /* a message was deleted in there */
-    bool tail; /* the newest events rather than those after `after` (opening a room) */
+    bool erases; /* a message was deleted in there */
+    bool tail;   /* the newest events rather than those after `after` (opening a room) */
     size_t max_bytes;
     confab_err result;
     int64_t first, count;      /* seqs first … first + count - 1 */
