@@ -1,11 +1,12 @@
 #include "http_handover.h"
 
 #include <civetweb.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h> /* the whole struct tcp_info; netinet/tcp.h has an old one */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sodium.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -77,8 +78,26 @@ int handover_find(struct handover *h, const struct handover_peer *peer)
 
 /* ---- handing over ---- */
 
-/* Puts the stand-in in the place of `fd`: canary, then end-of-file. False: nothing was changed. */
-static bool put_stand_in(const struct handover *h, int fd)
+/* Has CivetWeb read this request from the connection, and nothing else? It parses in place: the method stands at the front of its
+ * buffer, and the last header's value near the request's end, where "\r\n\r\n" has become NUL, NUL, CR, NUL. If the kernel has handed
+ * out exactly the bytes from there to here, there was nothing before and is nothing behind. False: not proven. */
+static bool has_read_one_request(int fd, const struct mg_request_info *info)
+{
+    struct tcp_info tcp;
+    socklen_t size = sizeof tcp;
+    int unread = 0;
+    if (info->num_headers == 0) return false;
+    const char *end = info->http_headers[info->num_headers - 1].value;
+    end += strlen(end);
+    /* Unread is asked first: bytes that arrive between the two questions only make the counts differ. */
+    if (ioctl(fd, FIONREAD, &unread) != 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &size) != 0) return false;
+    if (size < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof tcp.tcpi_bytes_received) return false; /* an old kernel */
+    if ((int64_t)tcp.tcpi_bytes_received - unread != end + 4 - info->request_method) return false;
+    return end[1] == '\0' && end[2] == '\r' && end[3] == '\0'; /* within what was read */
+}
+
+/* Puts a canary and end-of-file in the place of `fd`. False: nothing was changed. */
+static bool put_canary(const struct handover *h, int fd)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
@@ -89,21 +108,6 @@ static bool put_stand_in(const struct handover *h, int fd)
     return ok;
 }
 
-/* The hub's own descriptor of the connection; -1 where it could not be taken out of CivetWeb. */
-static int take_out(struct handover *h, const struct handover_peer *peer)
-{
-    int fd = handover_find(h, peer);
-    if (fd < 0) return -1;
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, h->floor);
-    if (own < 0) return -1;
-    int flags = fcntl(own, F_GETFL), on = 1;
-    bool ok = flags >= 0 && fcntl(own, F_SETFL, flags | O_NONBLOCK) == 0 &&
-              setsockopt(own, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 && put_stand_in(h, fd);
-    if (ok) return own;
-    (void)close(own);
-    return -1;
-}
-
 static struct handover_ticket *ticket_of(const struct mg_connection *conn) { return mg_get_thread_pointer(conn); }
 
 static int on_connect(const struct mg_connection *conn, void *ctx)
@@ -112,18 +116,41 @@ static int on_connect(const struct mg_connection *conn, void *ctx)
     return ticket_of(conn)->admitted ? 0 : 1;
 }
 
-/* The 101 is on its way. */
+static int on_authorize(struct mg_connection *conn, void *ctx)
+{
+    (void)conn;
+    (void)ctx;
+    return 1; /* decided already; without this CivetWeb looks for a file /.htpasswd */
+}
+
+static void adopt(struct handover *h, struct handover_ticket *t)
+{
+    h->target.adopt(h->target.ctx, t->own, &t->hello);
+    t->own = -1;
+    t->admitted = false;
+}
+
+/* The 101 is on its way. The socket is not blocking and without delay already: CivetWeb has set both. */
 static void on_ready(struct mg_connection *conn, void *ctx)
 {
+    struct handover *h = ctx;
     struct handover_ticket *t = ticket_of(conn);
-    t->own = take_out(ctx, &t->peer);
-    if (t->own >= 0) return;
-    mg_disable_connection_keep_alive(conn); /* or CivetWeb's reading loop would keep the connection and its worker */
+    int fd = handover_find(h, &t->peer);
+    t->own = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, h->floor) : -1;
+    bool empty = t->own >= 0 && has_read_one_request(fd, mg_get_request_info(conn));
+    if (t->own >= 0 && !empty && put_canary(h, fd)) return; /* on_data() goes on */
+    mg_disable_connection_keep_alive(conn); /* keeps CivetWeb from its reading loop, which holds the worker */
+    if (empty && dup3(h->dead_end, fd, O_CLOEXEC) == fd) {
+        adopt(h, t);
+        return;
+    }
+    if (t->own >= 0) (void)close(t->own);
+    t->own = -1;
     metric_add(METRIC_CONN_HANDOVER_FAILED, 1);
     LOG_DEBUG("a connection could not be handed over", LOG_STR("address", t->hello.actor.address));
 }
 
-/* Called with the canary where all went well. Returning 0 makes CivetWeb let go of the connection. */
+/* Called with the canary where CivetWeb's buffer was empty. Returning 0 makes CivetWeb let go of the connection. */
 static int on_data(struct mg_connection *conn, int bits, char *data, size_t n, void *ctx)
 {
     struct handover *h = ctx;
@@ -131,9 +158,7 @@ static int on_data(struct mg_connection *conn, int bits, char *data, size_t n, v
     (void)bits;
     if (t->own < 0) return 0; /* not taken out: what came is the client's, and the connection is closed */
     if (n == sizeof h->canary - 2 && sodium_memcmp(data, h->canary + 2, n) == 0) {
-        h->target.adopt(h->target.ctx, t->own, &t->hello);
-        t->own = -1;
-        t->admitted = false;
+        adopt(h, t);
         return 0;
     }
     metric_add(METRIC_CONN_HANDOVER_FAILED, 1);
@@ -159,17 +184,29 @@ void handover_settle(struct handover *h, struct handover_ticket *t)
     handover_ticket_init(t);
 }
 
-void handover_init(struct handover *h, const struct handover_target *target, int floor)
+confab_err handover_init(struct handover *h, const struct handover_target *target, int floor)
 {
+    int pair[2];
     memset(h, 0, sizeof *h);
     h->target = *target;
     h->floor = floor < HANDOVER_FLOOR_MAX ? floor : HANDOVER_FLOOR_MAX;
+    h->dead_end = -1;
     h->canary[0] = 0x82; /* one whole binary frame, unmasked */
     h->canary[1] = HANDOVER_CANARY_SIZE - 2;
     randombytes_buf(h->canary + 2, HANDOVER_CANARY_SIZE - 2);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return confab_fail(CONFAB_INTERNAL);
+    (void)close(pair[1]);
+    h->dead_end = pair[0];
     for (int fd = 3; fd < h->floor; fd++) {
         if (fcntl(fd, F_GETFD) >= 0) set_foreign(h, fd, true);
     }
+    return confab_ok();
+}
+
+void handover_fini(struct handover *h)
+{
+    if (h->dead_end >= 0) (void)close(h->dead_end);
+    h->dead_end = -1;
 }
 
 void handover_register(struct handover *h, struct mg_context *ctx, const char *path)
@@ -178,4 +215,5 @@ void handover_register(struct handover *h, struct mg_context *ctx, const char *p
     static const char *names[] = {"confab.v1"};
     static struct mg_websocket_subprotocols protocols = {.nb_subprotocols = 1, .subprotocols = names};
     mg_set_websocket_handler_with_subprotocols(ctx, path, &protocols, on_connect, on_ready, on_data, NULL, h);
+    mg_set_auth_handler(ctx, path, on_authorize, NULL);
 }

@@ -2,11 +2,12 @@
  *
  * CivetWeb answers the handshake (101) and calls back on the same worker thread. There the connection's descriptor is found by its
  * addresses, duplicated for the hub, and a stand-in is put in its place (dup2): one end of a socket pair whose other end is closed.
- * CivetWeb reads end-of-file from it, cleans up, and its worker is free; its shutdown() and close() never touch the real socket.
+ * CivetWeb cleans up behind it, and its worker is free; its shutdown() and close() never touch the real socket.
  *
  * A client that sends frames before it has our 101 may have had them read into CivetWeb's buffer with its request, where they would be
- * lost to the hub. So the stand-in holds one frame that only we know (a canary) before its end-of-file. If that is the first frame
- * CivetWeb reports, its buffer was empty, and only then the hub gets the connection; otherwise it is closed and counted.
+ * lost to the hub; such a connection is closed and counted. Mostly the kernel's count of received bytes proves that CivetWeb has read
+ * the request and no more. Where it does not (a second request on the connection, unusual line ends), the stand-in holds one frame
+ * that only we know, a canary, before its end-of-file: if that is the first frame CivetWeb reports, its buffer was empty.
  *
  * Own descriptors start at `floor`, so that CivetWeb's stay below it and the search is short. Fails closed: what was admitted is
  * adopted or released, exactly once, and a descriptor that is not handed over is closed.
@@ -37,6 +38,7 @@ struct handover_target {
 struct handover {
     struct handover_target target;
     int floor;
+    int dead_end;                  /* reads as end-of-file; -1 */
     unsigned char canary[HANDOVER_CANARY_SIZE];
     atomic_ulong foreign[HANDOVER_FLOOR_MAX / 64]; /* descriptors that are no connections: looked at last */
 };
@@ -55,9 +57,10 @@ struct handover_ticket {
     struct live_hello hello;
 };
 
-/* `floor` is at most HANDOVER_FLOOR_MAX. Notes the descriptors open now as foreign. */
-void handover_init(struct handover *h, const struct handover_target *target, int floor);
-/* Registers with CivetWeb for `path` and everything below it. Whoever answers requests (begin_request) lets a handshake through only
+/* `floor` is at most HANDOVER_FLOOR_MAX. Notes the descriptors open now as foreign. INTERNAL: no descriptors are left. */
+CONFAB_MUST_CHECK confab_err handover_init(struct handover *h, const struct handover_target *target, int floor);
+void handover_fini(struct handover *h); /* after CivetWeb's end */
+/* Registers with CivetWeb, which must have been started with tcp_nodelay, for `path` and everything below it. Whoever answers requests (begin_request) lets a handshake through only
  * with an admitted ticket; any other is refused here by closing it. */
 void handover_register(struct handover *h, struct mg_context *ctx, const char *path);
 

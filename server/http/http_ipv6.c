@@ -11,7 +11,7 @@
 
 #include "confab/log.h"
 
-#define SEATS 512 /* IPv6 connections within CivetWeb at once; live ones have left it */
+#define SEATS 128 /* IPv6 connections within CivetWeb at once (live ones have left it); more would crowd the descriptors below the floor */
 
 struct seat {
     int port;          /* the carrier's, at our end; 0: the seat is free */

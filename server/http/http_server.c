@@ -288,7 +288,8 @@ static confab_err prepare(struct server *s, const struct listen_plan *plan, int 
     int floor = 256 + 3 * threads; /* per worker: an event descriptor, a connection, and one being accepted; the rest is the store's */
     const struct handover_target hub = {.ctx = s->base.config.hub, .adopt = adopt_by_hub, .release = release_by_hub};
     struct mg_server_port ports[2];
-    handover_init(&s->base.handover, &hub, floor > 512 ? floor : 512);
+    confab_err e = handover_init(&s->base.handover, &hub, floor > 512 ? floor : 512);
+    if (confab_failed(e)) return e;
     handover_register(&s->base.handover, s->base.civet, "/ws");
     if (mg_get_server_ports(s->base.civet, plan->count, ports) != plan->count) return confab_fail(CONFAB_INTERNAL);
     for (int i = 0; i < plan->count; i++) s->listening[i] = find_listening(ports[i].port, s->base.handover.floor);
@@ -311,6 +312,7 @@ static void shut_down(struct server *s)
     }
     if (s->base.civet) mg_stop(s->base.civet);
     http_ipv6_free(s->ipv6);
+    handover_fini(&s->base.handover);
     http_identities_fini(&s->base.identities);
     buf_free(&s->gate.complaints);
     (void)pthread_mutex_destroy(&s->gate.lock);
@@ -325,7 +327,7 @@ confab_err http_start(const struct http_config *config, http_server **out, int *
     if (!s) return confab_fail(CONFAB_INTERNAL);
     s->base.config = *config;
     s->base.started_us = clock_mono_us();
-    s->listening[0] = s->listening[1] = -1;
+    s->listening[0] = s->listening[1] = s->base.handover.dead_end = -1;
     (void)pthread_mutex_init(&s->gate.lock, NULL); /* these two cannot fail for plain ones on Linux */
     (void)pthread_cond_init(&s->gate.changed, NULL);
     http_identities_init(&s->base.identities);

@@ -78,13 +78,12 @@ static void await(int adopted_and_released)
 /* Lets every handshake on /ws/chat/NAME through, with the name as its room; /ws/refused is left without a ticket. */
 static int on_begin_request(struct mg_connection *conn)
 {
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     struct worker *w = mg_get_thread_pointer(conn);
     struct fixture *f = mg_get_user_data(mg_get_context(conn));
     const char *uri = mg_get_request_info(conn)->local_uri_raw;
     if (strcmp(uri, "/plain") == 0) {
         mg_write(conn, answer, sizeof answer - 1);
-        mg_disable_connection_keep_alive(conn);
         return 200;
     }
     if (strncmp(uri, "/ws/chat/", 9) == 0) {
@@ -131,7 +130,7 @@ static int on_log(const struct mg_connection *conn, const char *message)
 
 static void start_with_floor(int floor)
 {
-    const char *options[] = {"listening_ports", "127.0.0.1:0", "num_threads", "4", "listen_backlog", "1024", "enable_keep_alive", "yes", "decode_url", "no", NULL};
+    const char *options[] = {"listening_ports", "127.0.0.1:0", "num_threads", "4", "tcp_nodelay", "1", "listen_backlog", "1024", "enable_keep_alive", "yes", "decode_url", "no", NULL};
     const struct mg_callbacks callbacks = {.begin_request = on_begin_request,
                                            .end_request = on_end_request,
                                            .init_thread = on_init_thread,
@@ -145,7 +144,7 @@ static void start_with_floor(int floor)
     fixture->civet = mg_start(&callbacks, fixture, options);
     assert_non_null(fixture->civet);
     const struct handover_target target = {.ctx = &fixture->hub, .adopt = adopt, .release = release};
-    handover_init(&fixture->handover, &target, floor);
+    assert_false(confab_failed(handover_init(&fixture->handover, &target, floor)));
     handover_register(&fixture->handover, fixture->civet, "/ws");
     assert_int_equal(mg_get_server_ports(fixture->civet, 1, &port), 1);
     fixture->port = port.port; /* nobody has connected before this */
@@ -167,6 +166,7 @@ static void stop_civetweb(void)
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening) shutdown(fd, SHUT_RDWR);
     }
     mg_stop(fixture->civet);
+    handover_fini(&fixture->handover);
 }
 
 static int tear_down(void **state)
@@ -258,6 +258,35 @@ static void a_crowd_gets_its_sockets_each_its_own_while_workers_stay_free(void *
         snprintf(path, sizeof path, "room-%03d", i);
         assert_memory_equal(name, path, 8);
         close(fd[i]);
+    }
+}
+
+/* Requests of which the count of bytes proves nothing: the canary decides. */
+static void handshakes_in_unusual_clothes_are_handed_over_too(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "\r\nGET /ws/chat/a HTTP/1.1\r\n" RAW_HANDSHAKE "\r\n",
+        "GET /ws/chat/a HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n",
+        "GET /ws/chat/a HTTP/1.1\r\n" RAW_HANDSHAKE "X-Last: \r\n\r\n",
+        "GET /plain HTTP/1.1\r\nHost: h\r\n\r\nGET /ws/chat/a HTTP/1.1\r\n" RAW_HANDSHAKE "\r\n",
+    };
+    const int count = (int)(sizeof requests / sizeof requests[0]);
+    for (int i = 0; i < count; i++) {
+        char head[1024], byte;
+        int fd = raw_connect(fixture->port);
+        assert_true(raw_send_text(fd, requests[i]));
+        assert_true(raw_read_head(fd, head, sizeof head) > 0);
+        if (strstr(head, " 200 ")) {
+            assert_true(raw_read_exactly(fd, head, 2));
+            assert_true(raw_read_head(fd, head, sizeof head) > 0);
+        }
+        assert_non_null(strstr(head, " 101 "));
+        await(i + 1);
+        assert_int_equal(fixture->hub.adopted, i + 1);
+        assert_int_equal(send(fixture->hub.fd[i], "!", 1, 0), 1);
+        assert_true(raw_read_exactly(fd, &byte, 1));
+        close(fd);
     }
 }
 
@@ -381,7 +410,7 @@ static void the_search_finds_one_connection_by_its_two_ends(void **state)
     const struct handover_target none = {0};
     http_address loopback, other;
     int taken[2];
-    handover_init(&h, &none, FLOOR);
+    assert_false(confab_failed(handover_init(&h, &none, FLOOR)));
     assert_true(http_address_parse(SPAN_LIT("127.0.0.1"), &loopback));
     assert_true(http_address_parse(SPAN_LIT("127.0.0.2"), &other));
     int listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -400,8 +429,10 @@ static void the_search_finds_one_connection_by_its_two_ends(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) assert_int_equal(handover_find(&h, &rows[i].peer), rows[i].fd);
     /* Descriptors that were open at the start are looked at all the same, last: one may have become a connection's since. */
     struct handover later;
-    handover_init(&later, &none, FLOOR);
+    assert_false(confab_failed(handover_init(&later, &none, FLOOR)));
     assert_int_equal(handover_find(&later, &rows[0].peer), taken[0]);
+    handover_fini(&h);
+    handover_fini(&later);
     close(a), close(b), close(taken[0]), close(taken[1]), close(listener);
 }
 
@@ -411,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_upgraded_socket_works_outside_of_civetweb, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_subprotocol_is_chosen_where_it_is_offered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crowd_gets_its_sockets_each_its_own_while_workers_stay_free, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(handshakes_in_unusual_clothes_are_handed_over_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_client_sends_ahead_of_the_answer_closes_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_that_vanish_leave_nothing_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_handshake_without_a_ticket_is_closed_unanswered, set_up, tear_down),
