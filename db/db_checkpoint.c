@@ -4,7 +4,7 @@
 
 /* In pages of 4 KiB. */
 enum {
-    SOFT_FRAMES = 4096,         /* 16 MiB: start copying */
+    SOFT_FRAMES = 16384,        /* 64 MiB: start copying */
     HARD_FRAMES = 4 * SOFT_FRAMES,
     REST_FRAMES = 1024,         /* what the writer may copy itself without a stall worth mentioning */
     ROUNDS = 4,

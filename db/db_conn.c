@@ -7,6 +7,7 @@
 
 #include "confab/log.h"
 #include "confab/map.h"
+#include "db_vfs.h"
 
 enum { STMT_ANY, STMT_WRITER, STMT_CHECK };
 enum { NAMES_MAX = 100000 };
@@ -140,12 +141,12 @@ static confab_err set_up(sqlite3 *db, const struct db_open *o, buf *problem)
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     if (o->role != DB_WRITER) {
-        return db_exec(db, "PRAGMA query_only = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY", problem);
+        return db_exec(db, "PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY", problem);
     }
     /* The page size counts for a new file only and must come before WAL. Checkpoints are the store's own business. secure_delete:
      * what people delete is overwritten in the file, not only unlinked from it. */
     confab_err e = db_exec(db, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
-                               " PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;"
+                               " PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 134217728;"
                                " PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY", problem);
     if (!confab_failed(e)) e = db_exec(db, o->durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF", problem);
     return e;
@@ -160,7 +161,8 @@ confab_err db_conn_open(const struct db_open *o, struct db_conn **out, buf *prob
     c->role = o->role;
     c->busy_timeout_ms = o->busy_timeout_ms;
     confab_err e;
-    int rc = sqlite3_open_v2(o->path, &c->sqlite, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL); /* the folder made the file */
+    int rc = sqlite3_open_v2(o->path, &c->sqlite, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, /* the folder made the file */
+                             o->durable ? db_vfs_name() : NULL);
     if (rc != SQLITE_OK) {
         e = db_error(rc);
         if (problem) buf_append_str(problem, c->sqlite ? sqlite3_errmsg(c->sqlite) : "out of memory");

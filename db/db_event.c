@@ -1,54 +1,19 @@
 /* The log: appending, reading, erasing. */
-#include <stdlib.h>
-
 #include "db_store.h"
 
 /* ---- Appending ---- */
 
-static span or_if_absent(span given, span known) { return given.p ? given : known; }
-
-static char *put_text(char *at, span s, span *kept)
-{
-    if (!s.p) return at;
-    if (s.n) memcpy(at, s.p, s.n);
-    *kept = (span){at, s.n};
-    return at + s.n;
-}
-
-/* Keeps a copy for the announcement: the job's own bytes may be gone by then. */
-static confab_err remember(store_tx *tx, const struct event *e, span room, span actor, span subject)
-{
-    struct db_batch *b = tx->batch;
-    if (b->n == b->cap) {
-        size_t cap = b->cap ? b->cap * 2 : 256;
-        struct event *events = realloc(b->events, cap * sizeof *events);
-        if (!events) return db_no_memory();
-        b->events = events;
-        b->cap = cap;
-    }
-    char *at = arena_alloc(&b->bytes, room.n + actor.n + subject.n + e->text.n + e->client_id.n + 1);
-    if (!at) return db_no_memory();
-    struct event *kept = &b->events[b->n];
-    *kept = *e;
-    kept->room = kept->actor = kept->subject = kept->text = kept->client_id = (span){0};
-    at = put_text(at, room, &kept->room);
-    at = put_text(at, actor, &kept->actor);
-    at = put_text(at, subject, &kept->subject);
-    at = put_text(at, e->text.p ? e->text : (span){"", 0}, &kept->text);
-    (void)put_text(at, e->client_id, &kept->client_id);
-    b->n++;
-    return confab_ok();
-}
-
 /* The announcement carries the names that the job gave; what it left out is looked up. */
 static confab_err announce(store_tx *tx, const struct event *e, const struct room *room)
 {
-    span actor = {"", 0}, subject = {"", 0};
+    struct event told = *e;
     confab_err err = confab_ok();
-    if (!e->actor.p) err = db_user_name(tx->conn, e->actor_id, &actor);
-    if (!confab_failed(err) && !e->subject.p) err = db_user_name(tx->conn, e->subject_id, &subject);
-    if (confab_failed(err)) return err;
-    return remember(tx, e, or_if_absent(e->room, span_of(room->slug)), or_if_absent(e->actor, actor), or_if_absent(e->subject, subject));
+    if (!told.room.p) told.room = span_of(room->slug);
+    if (!told.text.p) told.text = (span){"", 0};
+    if (!told.actor.p) err = db_user_name(tx->conn, e->actor_id, &told.actor);
+    if (!confab_failed(err) && !told.subject.p) err = db_user_name(tx->conn, e->subject_id, &told.subject);
+    if (!confab_failed(err) && !db_batch_add(tx->batch, &told)) err = db_no_memory();
+    return err;
 }
 
 confab_err store_event_find_client(store_tx *tx, int64_t room_id, int64_t actor_id, span client_id, int64_t *seq, int64_t *at_ms)

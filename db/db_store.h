@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "confab/store.h"
+#include "db_batch.h"
 #include "db_cache.h"
 #include "db_checkpoint.h"
 #include "db_conn.h"
@@ -19,13 +20,6 @@
 #define DB_BUSY_TIMEOUT_MS 5000
 #define DB_LOCK_WAIT_MS 1000 /* for the folder: long enough for someone who is only opening it */
 #define DB_IDLE_POLL_MS 500
-
-/* Events of the running batch, kept with their bytes until the commit has announced them. Thread: writer. */
-struct db_batch {
-    struct event *events;
-    size_t n, cap;
-    arena bytes;
-};
 
 struct store_tx {
     struct store *store;

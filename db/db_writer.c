@@ -1,16 +1,8 @@
 /* The writer: one thread that turns whatever is queued into one transaction, and answers after the commit. */
-#include <stdlib.h>
-
 #include "confab/clock.h"
 #include "confab/log.h"
 #include "confab/metrics.h"
 #include "db_store.h"
-
-static void batch_clear(struct db_batch *b)
-{
-    b->n = 0;
-    arena_free(&b->bytes);
-}
 
 /* What this process remembers is no longer what the database holds. */
 static void forget(store *s)
@@ -52,7 +44,7 @@ static void undo_job(store_tx *tx, size_t events_before, int64_t changes_before)
     confab_err e = db_run(tx->conn, DB_S_rollback_to);
     if (!confab_failed(e)) e = db_run(tx->conn, DB_S_release);
     if (confab_failed(e) && !confab_failed(tx->conn->hard)) tx->conn->hard = e;
-    tx->batch->n = events_before;
+    db_batch_back(tx->batch, events_before);
     if (sqlite3_total_changes64(tx->conn->sqlite) != changes_before) forget(tx->store);
 }
 
@@ -60,7 +52,7 @@ static void undo_job(store_tx *tx, size_t events_before, int64_t changes_before)
 static confab_err run_job(store_tx *tx, struct store_job *job)
 {
     struct db_conn *c = tx->conn;
-    size_t events_before = tx->batch->n;
+    size_t events_before = db_batch_mark(tx->batch);
     int64_t changes_before = sqlite3_total_changes64(c->sqlite);
     tx->now_ms = clock_wall_ms();
     bool savepoint = job->atomic;
@@ -106,7 +98,7 @@ static void roll_back(store *s)
         confab_err e = db_run(s->writer_conn, DB_S_rollback);
         if (confab_failed(e)) LOG_ERROR("rollback failed", LOG_STR("error", confab_err_word(e.code)));
     }
-    batch_clear(&s->batch);
+    db_batch_clear(&s->batch);
     forget(s);
 }
 
@@ -173,7 +165,7 @@ static void run_batch(store *s, struct queue_node *first)
     db_store_set_health(s, e);
     if (foreign) announce_foreign(s);
     answer_batch(s, first, e);
-    batch_clear(&s->batch);
+    db_batch_clear(&s->batch);
     if (!confab_failed(e)) db_checkpointer_after_commit(&s->checkpointer, s->writer_conn);
 }
 
@@ -194,7 +186,7 @@ static void probe(store *s)
     confab_err e = run_transaction(s, &job.node, &foreign);
     db_store_set_health(s, e);
     if (foreign) announce_foreign(s);
-    batch_clear(&s->batch);
+    db_batch_clear(&s->batch);
 }
 
 static void purge(store *s)
@@ -231,8 +223,6 @@ void *db_writer_main(void *arg)
         else idle(s);
     }
     forget(s);
-    batch_clear(&s->batch);
-    free(s->batch.events);
-    s->batch = (struct db_batch){0};
+    db_batch_free(&s->batch);
     return NULL;
 }

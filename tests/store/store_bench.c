@@ -1,5 +1,5 @@
 /* How long the store takes for a post, beside the least that SQLite could do: a bare loop of inserts with the same batches on the same
- * disk. Not a test. Usage: store_bench [FOLDER] [POSTS]
+ * disk. Not a test. Usage: store_bench [FOLDER] [POSTS] [BATCH [ROOMS]]
  *
  * A post is what the domain asks of the store: look up the author, the room and the membership, append. */
 #include <inttypes.h>
@@ -203,17 +203,19 @@ static void measure_bare(const char *folder, int batch, int total)
 int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : ".";
-    int most = argc > 2 ? atoi(argv[2]) : 200000;
-    static const int batches[] = {1, 10, 100, 1000};
+    int most = argc > 2 ? atoi(argv[2]) : 200000, only_batch = argc > 3 ? atoi(argv[3]) : 0, only_rooms = argc > 4 ? atoi(argv[4]) : 0;
+    static const int batches[] = {1, 10, 50, 100, 1000};
     static const int rooms[] = {1, 50, 1000};
     log_set_level(LOG_LEVEL_WARN);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        if (only_batch && only_batch != batches[i]) continue;
         int total = batches[i] * 2000 < most ? batches[i] * 2000 : most;
         total -= total % batches[i];
         measure_bare(folder, batches[i], total);
-        for (size_t r = 0; r < sizeof rooms / sizeof rooms[0]; r++) measure_store(folder, rooms[r], batches[i], total, IDS_BY_TIME);
-        measure_store(folder, 1, batches[i], total, IDS_RANDOM);
+        for (size_t r = 0; r < sizeof rooms / sizeof rooms[0]; r++)
+            if (!only_rooms || only_rooms == rooms[r]) measure_store(folder, rooms[r], batches[i], total, IDS_BY_TIME);
+        if (!only_rooms) measure_store(folder, 1, batches[i], total, IDS_RANDOM);
     }
     return 0;
 }
