@@ -335,6 +335,30 @@ static void the_first_start_makes_general_and_a_way_in(void **state)
     assert_int_equal(audit_count(f, "set_up", "ada"), 1);
 }
 
+static confab_err look_for_setup_token(struct store_job *job, store_tx *tx)
+{
+    struct fixture_job *j = (struct fixture_job *)job;
+    arena a = {0};
+    span stored = {0};
+    confab_err e = store_meta_get(tx, "setup_token", &a, &stored);
+    j->number = stored.p ? (int64_t)stored.n : -1;
+    arena_free(&a);
+    return e;
+}
+
+static void of_the_setup_token_only_a_hash_is_kept_and_in_the_end_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture_job j = {.number = 0};
+    char token[64];
+    CHECK(chat_bootstrap(f->chat, token), OK);
+    CHECK(store_do(f, &j, look_for_setup_token), OK);
+    assert_int_equal(j.number, 64);
+    CHECK(set_up(f, token, "ada", NULL), OK);
+    CHECK(store_do(f, &j, look_for_setup_token), OK);
+    assert_int_equal(j.number, -1);
+}
+
 static void a_setup_token_works_once(void **state)
 {
     struct fixture *f = *state;
@@ -419,6 +443,7 @@ int main(void)
         TEST(the_unknown_make_no_session),
         TEST(a_changed_password_ends_the_other_sessions_only),
         TEST(the_first_start_makes_general_and_a_way_in),
+        TEST(of_the_setup_token_only_a_hash_is_kept_and_in_the_end_nothing),
         TEST(a_setup_token_works_once),
         TEST(each_start_without_an_admin_makes_a_new_token_and_voids_the_old),
         TEST(set_up_is_checked),

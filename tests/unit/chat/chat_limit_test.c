@@ -285,6 +285,14 @@ static void an_override_spares_the_limit_by_address(void **state)
     assert_int_equal(take_while_allowed(l, LIMIT_MESSAGE, 7, "192.0.2.1"), 5000);
 }
 
+static void an_override_by_role_spares_no_address_without_a_user(void **state)
+{
+    limits *l = *state;
+    put_override(l, 0, USER_MEMBER, "login", 0, 0);
+    assert_int_equal(take_while_allowed(l, LIMIT_LOGIN, 0, "192.0.2.1"), 20);
+    assert_int_equal(take_while_allowed(l, LIMIT_LOGIN, 5, "192.0.2.1"), 100000);
+}
+
 static void an_override_of_zero_means_unlimited(void **state)
 {
     limits *l = *state;
@@ -411,6 +419,15 @@ static void the_number_of_cells_is_bounded_and_the_newest_stay(void **state)
     free(v);
 }
 
+static void growing_forgets_nobody(void **state)
+{
+    limits *l = *state;
+    for (int i = 1; i <= 5000; i++)
+        assert_int_equal(take_while_allowed(l, LIMIT_LOGIN, i, NULL), 10);
+    for (int i = 1; i <= 5000; i++)
+        assert_false(allowed(l, LIMIT_LOGIN, i, NULL));
+}
+
 static void refusals_are_counted_by_action(void **state)
 {
     limits *l = *state;
@@ -495,6 +512,7 @@ int main(void)
         TEST(what_is_no_address_shares_one_cell),
         TEST(an_override_of_the_user_goes_before_the_one_of_the_role),
         TEST(an_override_spares_the_limit_by_address),
+        TEST(an_override_by_role_spares_no_address_without_a_user),
         TEST(an_override_of_zero_means_unlimited),
         TEST(an_override_also_limits_where_the_profile_does_not),
         TEST(overrides_take_effect_at_once_and_end_when_cleared),
@@ -504,6 +522,7 @@ int main(void)
         TEST(idle_cells_go_by_themselves),
         TEST(a_cell_in_debt_is_kept_however_long_it_rests),
         TEST(the_number_of_cells_is_bounded_and_the_newest_stay),
+        TEST(growing_forgets_nobody),
         TEST(refusals_are_counted_by_action),
         TEST(every_action_has_a_word),
         TEST(threads_together_get_no_more_than_the_burst),

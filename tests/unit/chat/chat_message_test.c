@@ -507,6 +507,8 @@ static void the_read_mark_goes_forward_only(void **state)
     CHECK(on_message(f, CHAT_MARK_READ, &p.bob, "den", b.id, NULL, NULL, &r), OK);
     assert_int_equal(r.kind, CHAT_RESULT_READ);
     assert_int_equal(r.id, b.id);
+    assert_int_equal(r.room.last_read, b.id);
+    assert_string_equal(r.room.room.slug, "den");
     CHECK(on_message(f, CHAT_MARK_READ, &p.bob, "den", a.id, NULL, NULL, &r), OK);
     assert_int_equal(r.id, b.id);
     CHECK(on_room(f, CHAT_GET_ROOM, &p.bob, "den", &r), OK);

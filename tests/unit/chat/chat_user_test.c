@@ -259,6 +259,23 @@ static void users_are_listed_by_pages(void **state)
     chat_request_free(r);
 }
 
+static void pages_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct chat_actor ada = make_user(f, "ada", "admin");
+    const enum chat_op lists[] = {CHAT_LIST_USERS, CHAT_LIST_AUDIT, CHAT_LIST_ROOMS, CHAT_LIST_MEMBERS};
+    const int64_t limits[] = {201, -1, INT64_MAX};
+    CHECK(create_room(f, &ada, "den", NULL, NULL), OK);
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 3; k++) {
+            struct chat_request *r = request(lists[i], &ada);
+            r->args.room = keep(r, "den");
+            r->args.limit = limits[k];
+            CHECK_FIELD(call(f, r, NULL), INVALID_FIELD, "limit");
+        }
+    }
+}
+
 static void the_audit_says_who_did_what_from_where_newest_first(void **state)
 {
     struct fixture *f = *state;
@@ -307,6 +324,7 @@ int main(void)
         TEST(a_password_set_by_an_admin_ends_all_sessions),
         TEST(revoking_ends_sessions_and_tokens_but_not_the_account),
         TEST(users_are_listed_by_pages),
+        TEST(pages_are_bounded),
         TEST(the_audit_says_who_did_what_from_where_newest_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
