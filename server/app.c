@@ -92,8 +92,10 @@ static void append_url(const struct app *a, buf *out)
 {
     const char *listen = a->settings.listen;
     bool any = strcmp(listen, "0.0.0.0") == 0 || strcmp(listen, "::") == 0, v6 = !any && strchr(listen, ':');
-    if (v6) buf_printf(out, "http://[%s]:%d", listen, a->port);
-    else buf_printf(out, "http://%s:%d", any ? "127.0.0.1" : listen, a->port);
+    if (v6)
+        buf_printf(out, "http://[%s]:%d", listen, a->port);
+    else
+        buf_printf(out, "http://%s:%d", any ? "127.0.0.1" : listen, a->port);
 }
 
 static void announce(const struct app *a)
@@ -103,7 +105,8 @@ static void announce(const struct app *a)
     (void)printf("Confab " CONFAB_VERSION " listening on %s\n", buf_cstr(&url));
     if (a->setup_token[0]) {
         span base = a->settings.public_url[0] ? span_of(a->settings.public_url) : buf_span(&url);
-        while (base.n && base.p[base.n - 1] == '/') base.n--;
+        while (base.n && base.p[base.n - 1] == '/')
+            base.n--;
         (void)printf("Set-up link (once): %.*s/setup#%s\n", (int)base.n, base.p, a->setup_token);
     }
     (void)fflush(stdout);
@@ -129,7 +132,8 @@ static void wait_for_end(void)
     sigset_t set = ending_signals();
     const struct sigaction again = {.sa_handler = exit_at_once};
     int signal = 0;
-    while (sigwait(&set, &signal) != 0) continue;
+    while (sigwait(&set, &signal) != 0)
+        continue;
     (void)sigaction(SIGTERM, &again, NULL);
     (void)sigaction(SIGINT, &again, NULL);
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);

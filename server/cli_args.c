@@ -16,8 +16,10 @@ void cli_complain(const char *fmt, ...)
 
 int cli_fail(const char *what, confab_err e, const buf *problem)
 {
-    if (problem && problem->len) cli_complain("%s: %.*s", what, (int)problem->len, problem->data);
-    else cli_complain("%s: %s", what, confab_err_sentence(e));
+    if (problem && problem->len)
+        cli_complain("%s: %.*s", what, (int)problem->len, problem->data);
+    else
+        cli_complain("%s: %s", what, confab_err_sentence(e));
     return CLI_FAILED;
 }
 
@@ -27,7 +29,8 @@ static size_t distance(const char *a, const char *b)
     enum { MOST = 32 };
     size_t rows[3][MOST + 1], la = strlen(a), lb = strlen(b);
     if (la > MOST || lb > MOST) return MOST;
-    for (size_t j = 0; j <= lb; j++) rows[0][j] = j;
+    for (size_t j = 0; j <= lb; j++)
+        rows[0][j] = j;
     for (size_t i = 1; i <= la; i++) {
         size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
         row[0] = i;
@@ -60,10 +63,13 @@ static void complain_option(const char *word, const struct cli_option *options, 
 {
     const char *names[32];
     size_t count = 0;
-    for (; count < n && count < 32; count++) names[count] = options[count].name;
+    for (; count < n && count < 32; count++)
+        names[count] = options[count].name;
     const char *near = cli_nearest(word, names, count);
-    if (near) cli_complain("unknown option %s; did you mean %s?", word, near);
-    else cli_complain("unknown option %s", word);
+    if (near)
+        cli_complain("unknown option %s; did you mean %s?", word, near);
+    else
+        cli_complain("unknown option %s", word);
 }
 
 /* Takes argv[*i] as an option. */
@@ -106,8 +112,11 @@ bool cli_parse(int argc, char **argv, const struct cli_option *options, size_t n
             return false;
         }
     }
-    if (out->count < min) cli_complain("too few arguments; see confab help");
-    else if (max >= 0 && out->count > max) cli_complain("too many arguments: %s", out->positional[max]);
-    else return true;
+    if (out->count < min)
+        cli_complain("too few arguments; see confab help");
+    else if (max >= 0 && out->count > max)
+        cli_complain("too many arguments: %s", out->positional[max]);
+    else
+        return true;
     return false;
 }

@@ -15,7 +15,7 @@
 
 /* A nick as it was spelled, and the account it stands for. */
 struct speaker {
-    char name[USER_NAME_MAX + 1]; /* valid name, spelled as the nick is */
+    char name[USER_NAME_MAX + 1];    /* valid name, spelled as the nick is */
     char account[USER_NAME_MAX + 1]; /* as the account is spelled */
     int64_t user_id;
     bool renamed, other_case;
@@ -53,9 +53,11 @@ struct batch {
 static size_t place_of(const struct import *im, const char *name)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
-    for (const char *c = name; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
     size_t i = hash & (im->cap - 1);
-    while (im->speakers[i].user_id != 0 && strcmp(im->speakers[i].name, name) != 0) i = (i + 1) & (im->cap - 1);
+    while (im->speakers[i].user_id != 0 && strcmp(im->speakers[i].name, name) != 0)
+        i = (i + 1) & (im->cap - 1);
     return i;
 }
 
@@ -96,7 +98,7 @@ static confab_err find_speaker(struct import *im, store_tx *tx, const char *name
     if (s->user_id == 0) {
         confab_err e = find_account(im, tx, name, nick, &user);
         if (confab_failed(e)) return e;
-        (void)span_copy(span_of(name), s->name, sizeof s->name);         /* both have USER_NAME_MAX */
+        (void)span_copy(span_of(name), s->name, sizeof s->name); /* both have USER_NAME_MAX */
         (void)span_copy(span_of(user.name), s->account, sizeof s->account);
         s->user_id = user.id;
         s->renamed = !span_is(nick, name);
@@ -120,7 +122,9 @@ static confab_err write_entry(struct batch *b, store_tx *tx, const struct entry 
     struct event event = {.room_id = im->room_id,
                           .at_ms = at->at_ms,
                           .actor_id = speaker->user_id,
-                          .kind = spoken ? EVENT_MESSAGE : joined ? EVENT_MEMBER_JOINED : EVENT_MEMBER_LEFT,
+                          .kind = spoken   ? EVENT_MESSAGE
+                                  : joined ? EVENT_MEMBER_JOINED
+                                           : EVENT_MEMBER_LEFT,
                           .room = span_of(im->room),
                           .actor = span_of(speaker->account),
                           .client_id = span_of(text + at->client_id)};
@@ -133,10 +137,14 @@ static confab_err write_entry(struct batch *b, store_tx *tx, const struct entry 
     }
     e = store_event_import(tx, &event, &duplicate);
     if (confab_failed(e)) return e;
-    if (duplicate) im->known++;
-    else if (spoken) im->messages++;
-    else if (joined) im->joins++;
-    else im->leaves++;
+    if (duplicate)
+        im->known++;
+    else if (spoken)
+        im->messages++;
+    else if (joined)
+        im->joins++;
+    else
+        im->leaves++;
     if (duplicate || spoken) return e;
     return joined ? store_member_put(tx, im->room_id, speaker->user_id, MEMBER_MEMBER)
                   : store_member_remove(tx, im->room_id, speaker->user_id);
@@ -242,7 +250,8 @@ static bool read_whole(const char *path, buf *out)
     char piece[65536];
     FILE *f = fopen(path, "rbe");
     if (!f) return false;
-    for (size_t n; (n = fread(piece, 1, sizeof piece, f)) > 0;) buf_append(out, piece, n);
+    for (size_t n; (n = fread(piece, 1, sizeof piece, f)) > 0;)
+        buf_append(out, piece, n);
     bool ok = !ferror(f) && !out->failed;
     (void)fclose(f); /* opened for reading: nothing can be lost */
     return ok;
@@ -318,8 +327,8 @@ static void report(const struct import *im, int files)
 {
     (void)printf("%s: %lld messages, %lld joins, %lld leaves from %d files; %lld were there already\n", im->room, (long long)im->messages,
                  (long long)im->joins, (long long)im->leaves, files, (long long)im->known);
-    (void)printf("accounts made %lld, nicks %zu; lines that are no event %lld, without text %lld, too long %lld\n",
-                 (long long)im->accounts, im->count, (long long)im->others, (long long)im->empty, (long long)im->too_long);
+    (void)printf("accounts made %lld, nicks %zu; lines that are no event %lld, without text %lld, too long %lld\n", (long long)im->accounts,
+                 im->count, (long long)im->others, (long long)im->empty, (long long)im->too_long);
     (void)printf("invalid UTF-8: %lld bytes in %lld lines became U+FFFD\n", (long long)im->repaired_bytes, (long long)im->repaired_lines);
     report_speakers(im);
 }
@@ -336,13 +345,15 @@ static int run_import(struct import *im, const struct cli_args *args)
     bool ok = b != NULL;
     if (!ok) cli_complain("out of memory");
     cli_progress_init(&im->progress, "import");
-    for (int i = 0; i < args->count; i++) im->bytes_total += size_of(args->positional[i]);
+    for (int i = 0; i < args->count; i++)
+        im->bytes_total += size_of(args->positional[i]);
     if (ok) {
         b->job.run = run_batch;
         b->job.atomic = true;
         b->im = im;
     }
-    for (int i = 0; ok && i < args->count; i++) ok = import_file(b, args->positional[i]);
+    for (int i = 0; ok && i < args->count; i++)
+        ok = import_file(b, args->positional[i]);
     cli_progress_end(&im->progress);
     if (ok) report(im, args->count);
     if (b) buf_free(&b->text);
@@ -358,9 +369,12 @@ int cli_import(int argc, char **argv)
     struct import im = {0};
     int status = CLI_FAILED;
     if (!cli_parse(argc, argv, options, 2, 1, -1, &args)) return CLI_USAGE;
-    if (!format || strcmp(format, "irc") != 0) cli_complain("--format irc is required");
-    else if (!room || !room_slug_is_valid(span_of(room))) cli_complain("--room must be a room id: a-z 0-9 . _ -, the first a letter or digit");
-    else status = CLI_OK;
+    if (!format || strcmp(format, "irc") != 0)
+        cli_complain("--format irc is required");
+    else if (!room || !room_slug_is_valid(span_of(room)))
+        cli_complain("--room must be a room id: a-z 0-9 . _ -, the first a letter or digit");
+    else
+        status = CLI_OK;
     if (status != CLI_OK || !check_names(&args)) return CLI_USAGE;
     im.room = room;
     status = CLI_FAILED;

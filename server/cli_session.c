@@ -23,11 +23,8 @@ bool cli_session_open(struct cli_session *s, bool create)
         goto out;
     }
     log_set_level(LOG_LEVEL_WARN); /* the command's own words are enough */
-    const struct store_config config = {.folder = s->settings.data,
-                                        .readers = 1,
-                                        .writer_queue = (size_t)s->settings.writer_queue,
-                                        .reader_queue = 1024,
-                                        .create = create};
+    const struct store_config config = {
+        .folder = s->settings.data, .readers = 1, .writer_queue = (size_t)s->settings.writer_queue, .reader_queue = 1024, .create = create};
     e = store_open(&config, &s->store, &problem);
     if (confab_failed(e)) {
         (void)cli_fail("the database", e, &problem);
@@ -137,7 +134,8 @@ static bool send_one(const struct cli_session *s, const struct cli_batch *b, str
 static void land(const struct cli_batch *b, struct flight *f, bool wait)
 {
     (void)pthread_mutex_lock(&f->lock);
-    while (wait && !f->arrived) (void)pthread_cond_wait(&f->landed, &f->lock);
+    while (wait && !f->arrived)
+        (void)pthread_cond_wait(&f->landed, &f->lock);
     struct chat_request *r = f->arrived;
     f->arrived = NULL;
     (void)pthread_mutex_unlock(&f->lock);
@@ -156,10 +154,12 @@ bool cli_run_batch(const struct cli_session *s, const struct cli_batch *b, size_
     struct flight f = {.lock = PTHREAD_MUTEX_INITIALIZER, .landed = PTHREAD_COND_INITIALIZER};
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++) {
-        while (f.under_way >= IN_FLIGHT) land(b, &f, true);
+        while (f.under_way >= IN_FLIGHT)
+            land(b, &f, true);
         ok = send_one(s, b, &f, i);
     }
-    while (f.under_way > 0) land(b, &f, true);
+    while (f.under_way > 0)
+        land(b, &f, true);
     if (!ok) cli_complain("out of memory");
     return ok;
 }
@@ -187,7 +187,8 @@ static bool read_lines(struct cli_names *n)
     size_t cap = 0;
     bool ok = true;
     for (ssize_t length; ok && (length = getline(&line, &cap, stdin)) >= 0;) {
-        while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) length--;
+        while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+            length--;
         if (length > 0) ok = add_name(n, (span){line, (size_t)length});
     }
     free(line);
@@ -221,7 +222,8 @@ static bool read_line(FILE *from, char out[1025])
     size_t n = strlen(out);
     bool whole = n > 0 && out[n - 1] == '\n';
     if (!whole && n == 1024) return false;
-    while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == '\r')) out[--n] = '\0';
+    while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == '\r'))
+        out[--n] = '\0';
     return true;
 }
 
@@ -256,7 +258,8 @@ bool cli_ask_password(const char *prompt, bool confirm, char out[1025])
     }
     bool ok = ask_once(terminal, prompt, out) && (!confirm || ask_once(terminal, "Once more", again));
     (void)fclose(terminal);
-    if (!ok) cli_complain("no password was given");
+    if (!ok)
+        cli_complain("no password was given");
     else if (confirm && strcmp(out, again) != 0) {
         cli_complain("the two passwords differ");
         ok = false;

@@ -11,7 +11,8 @@ int cli_migrate(int argc, char **argv)
     if (!cli_parse(argc, argv, NULL, 0, 0, 0, &args)) return CLI_USAGE;
     if (!cli_session_open(&s, true)) return CLI_FAILED; /* opening migrates */
     confab_err e = store_schema_version(s.store, &schema);
-    if (!confab_failed(e)) (void)printf("%s: schema %lld of %lld\n", s.settings.data, (long long)schema.version, (long long)schema.newest_known);
+    if (!confab_failed(e))
+        (void)printf("%s: schema %lld of %lld\n", s.settings.data, (long long)schema.version, (long long)schema.newest_known);
     cli_session_close(&s);
     return confab_failed(e) ? cli_fail("migrate", e, NULL) : CLI_OK;
 }
@@ -48,8 +49,10 @@ int cli_restore(int argc, char **argv)
         e = store_restore(settings.data, args.positional[0], cli_progress_show, &progress, &problem);
         cli_progress_end(&progress);
     }
-    if (confab_failed(e)) status = cli_fail("restore", e, &problem);
-    else (void)printf("%s restored into %s, with a new epoch: clients start over\n", args.positional[0], settings.data);
+    if (confab_failed(e))
+        status = cli_fail("restore", e, &problem);
+    else
+        (void)printf("%s restored into %s, with a new epoch: clients start over\n", args.positional[0], settings.data);
     buf_free(&problem);
     return status;
 }
@@ -70,8 +73,10 @@ int cli_check(int argc, char **argv)
     (void)printf("rooms %lld, events %lld, holes %lld, messages that differ from their log %lld, damaged pages or rows %lld\n",
                  (long long)r.rooms, (long long)r.events, (long long)r.holes, (long long)r.view_mismatches, (long long)r.integrity_errors);
     int status = r.holes || r.view_mismatches || r.integrity_errors ? CLI_FAILED : CLI_OK;
-    if (confab_failed(e)) status = cli_fail("check", e, &problem);
-    else if (status != CLI_OK) cli_complain("check: %s", problem.len ? buf_cstr(&problem) : "the database is damaged");
+    if (confab_failed(e))
+        status = cli_fail("check", e, &problem);
+    else if (status != CLI_OK)
+        cli_complain("check: %s", problem.len ? buf_cstr(&problem) : "the database is damaged");
     buf_free(&problem);
     return status;
 }

@@ -22,8 +22,10 @@ static struct chat_request *make(void *ctx, size_t i)
 {
     struct minting *m = ctx;
     struct chat_request *r = cli_request(m->session, CHAT_GET_USER);
-    if (r) r->args.user = span_of(m->names->list[i]);
-    else m->failed++;
+    if (r)
+        r->args.user = span_of(m->names->list[i]);
+    else
+        m->failed++;
     return r;
 }
 
@@ -70,10 +72,13 @@ static int mint_all(struct minting *m)
     bool ran = m->tokens && cli_run_batch(m->session, &batch, m->names->count);
     for (size_t i = 0; ran && i < m->names->count; i++) {
         if (!m->tokens[i]) continue;
-        if (m->names->count > 1) (void)printf("%s %s\n", m->names->list[i], m->tokens[i]);
-        else (void)printf("%s\n", m->tokens[i]);
+        if (m->names->count > 1)
+            (void)printf("%s %s\n", m->names->list[i], m->tokens[i]);
+        else
+            (void)printf("%s\n", m->tokens[i]);
     }
-    for (size_t i = 0; m->tokens && i < m->names->count; i++) free(m->tokens[i]);
+    for (size_t i = 0; m->tokens && i < m->names->count; i++)
+        free(m->tokens[i]);
     free(m->tokens);
     keyring_free(m->keys);
     return ran && m->failed == 0 ? CLI_OK : CLI_FAILED;

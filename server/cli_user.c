@@ -48,8 +48,10 @@ static int run_crowd(struct crowd *c)
 {
     const struct cli_batch batch = {.ctx = c, .make = make, .done = done};
     if (!cli_run_batch(c->session, &batch, c->names->count)) return CLI_FAILED;
-    if (c->names->count == 1 && c->failed == 0) (void)printf("%s %s\n", c->names->list[0], c->done);
-    else if (c->names->count != 1) (void)printf("%zu %s, %zu refused\n", c->changed, c->done, c->failed);
+    if (c->names->count == 1 && c->failed == 0)
+        (void)printf("%s %s\n", c->names->list[0], c->done);
+    else if (c->names->count != 1)
+        (void)printf("%zu %s, %zu refused\n", c->changed, c->done, c->failed);
     return c->failed ? CLI_FAILED : CLI_OK;
 }
 
@@ -138,7 +140,9 @@ static int user_change(int argc, char **argv, int disabled, bool with_role)
                           .op = CHAT_UPDATE_USER,
                           .role = role,
                           .disabled = disabled,
-                          .done = with_role ? "changed" : disabled ? "disabled" : "enabled"};
+                          .done = with_role  ? "changed"
+                                  : disabled ? "disabled"
+                                             : "enabled"};
     status = run_crowd(&crowd);
 out:
     cli_session_close(&s);
@@ -157,8 +161,8 @@ static int user_passwd(int argc, char **argv)
     int status = CLI_FAILED;
     if (!cli_parse(argc, argv, options, 1, 1, 1, &args)) return CLI_USAGE;
     if (!get_hash(from_stdin, "New password", hash) || !cli_read_names(&args, &names) || !cli_session_open(&s, false)) goto out;
-    struct crowd crowd = {.session = &s, .names = &names, .op = CHAT_SET_PASSWORD, .hash = span_of(hash), .disabled = -1,
-                          .done = "has a new password"};
+    struct crowd crowd = {
+        .session = &s, .names = &names, .op = CHAT_SET_PASSWORD, .hash = span_of(hash), .disabled = -1, .done = "has a new password"};
     status = run_crowd(&crowd);
 out:
     cli_session_close(&s);
@@ -200,7 +204,8 @@ static int user_list(int argc, char **argv)
     int status = CLI_FAILED;
     if (!cli_parse(argc, argv, NULL, 0, 0, 0, &args)) return CLI_USAGE;
     if (!cli_session_open(&s, false)) return CLI_FAILED;
-    while (print_page(&s, after, &status)) continue;
+    while (print_page(&s, after, &status))
+        continue;
     cli_session_close(&s);
     return status;
 }
@@ -216,7 +221,9 @@ int cli_user(int argc, char **argv)
     if (strcmp(word, "enable") == 0) return user_change(argc - 1, argv + 1, 0, false);
     if (strcmp(word, "role") == 0) return user_change(argc - 1, argv + 1, -1, true);
     const char *near = cli_nearest(word, words, sizeof words / sizeof words[0]);
-    if (near) cli_complain("user %s is not known; did you mean user %s?", word, near);
-    else cli_complain("user needs one of add, list, passwd, disable, enable, role");
+    if (near)
+        cli_complain("user %s is not known; did you mean user %s?", word, near);
+    else
+        cli_complain("user needs one of add, list, passwd, disable, enable, role");
     return CLI_USAGE;
 }

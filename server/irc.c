@@ -53,9 +53,12 @@ static void parse_notice(span rest, struct irc_line *out)
     rest = skip(rest, nick.n + 1);
     if (!starts_with(rest, "[") || !(close = memchr(rest.p, ']', rest.n))) return;
     rest = skip(rest, (size_t)(close - rest.p) + 1);
-    if (starts_with(rest, "  has joined #")) out->kind = IRC_JOINED;
-    else if (starts_with(rest, "  has left #")) out->kind = IRC_LEFT;
-    else return;
+    if (starts_with(rest, "  has joined #"))
+        out->kind = IRC_JOINED;
+    else if (starts_with(rest, "  has left #"))
+        out->kind = IRC_LEFT;
+    else
+        return;
     out->nick = nick;
 }
 
@@ -105,8 +108,10 @@ void irc_user_name(span nick, char out[USER_NAME_MAX + 1])
     size_t n = 0;
     for (size_t i = 0; i < nick.n && i < 256; i++) {
         unsigned char c = (unsigned char)nick.p[i];
-        if (name_may_contain(c)) name[n++] = (char)c;
-        else n += (size_t)snprintf(name + n, 4, "~%02x", c);
+        if (name_may_contain(c))
+            name[n++] = (char)c;
+        else
+            n += (size_t)snprintf(name + n, 4, "~%02x", c);
     }
     name[n] = '\0';
     if (n > USER_NAME_MAX || nick.n > 256) {

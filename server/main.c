@@ -18,13 +18,15 @@ static const struct command {
     cli_command *run;
 } commands[] = {
     {"serve", "serve", "Run the server; everything is configured by CONFAB_ variables, see below", cli_serve},
-    {"user", "user add NAME... [--role admin|moderator|member|bot] [--no-password | --password-stdin]\n"
-             "         user list\n"
-             "         user passwd NAME [--password-stdin]\n"
-             "         user disable NAME... | user enable NAME...\n"
-             "         user role NAME ROLE",
+    {"user",
+     "user add NAME... [--role admin|moderator|member|bot] [--no-password | --password-stdin]\n"
+     "         user list\n"
+     "         user passwd NAME [--password-stdin]\n"
+     "         user disable NAME... | user enable NAME...\n"
+     "         user role NAME ROLE",
      "Accounts; \"-\" reads names from standard input, one a line", cli_user},
-    {"token", "token NAME... [--ttl SECONDS]", "Print an access token (a day by default); \"-\" reads names from standard input", cli_token},
+    {"token", "token NAME... [--ttl SECONDS]", "Print an access token (a day by default); \"-\" reads names from standard input",
+     cli_token},
     {"migrate", "migrate", "Bring the database to this program's schema; serve does it by itself", cli_migrate},
     {"backup", "backup FILE", "Copy the database, also while the server runs", cli_backup},
     {"restore", "restore FILE", "Put a copy in the database's place; the server must not run", cli_restore},
@@ -77,7 +79,8 @@ static int print_help(int argc, char **argv)
     (void)argc;
     (void)argv;
     buf_append_str(&out, "confab " CONFAB_VERSION ": persistent chat over WebSocket and REST\n\nCommands:\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++) buf_printf(&out, "  confab %s\n      %s\n", commands[i].usage, commands[i].help);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        buf_printf(&out, "  confab %s\n      %s\n", commands[i].usage, commands[i].help);
     buf_append_str(&out, "\nSettings, from the environment or from the file that CONFAB_CONFIG names:\n");
     settings_write_help(&out);
     return print_buf(&out);
@@ -86,10 +89,13 @@ static int print_help(int argc, char **argv)
 static int unknown(const char *word)
 {
     const char *names[COMMAND_COUNT];
-    for (size_t i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        names[i] = commands[i].name;
     const char *near = cli_nearest(word, names, COMMAND_COUNT);
-    if (near) cli_complain("there is no command %s; did you mean %s?", word, near);
-    else cli_complain("there is no command %s; see confab help", word);
+    if (near)
+        cli_complain("there is no command %s; did you mean %s?", word, near);
+    else
+        cli_complain("there is no command %s; see confab help", word);
     return CLI_USAGE;
 }
 

@@ -11,7 +11,8 @@ static span trim(span s)
         s.p++;
         s.n--;
     }
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
     return s;
 }
 

@@ -101,7 +101,8 @@ static span agent_of(const struct http_exchange *x)
 {
     span agent = http_request_header(x->req, "User-Agent");
     if (agent.n > 128) agent.n = 128;
-    for (int i = 0; i < 4 && agent.n && !span_is_utf8(agent); i++) agent.n--;
+    for (int i = 0; i < 4 && agent.n && !span_is_utf8(agent); i++)
+        agent.n--;
     return span_is_utf8(agent) ? agent : (span){NULL, 0};
 }
 
@@ -110,8 +111,8 @@ static void set_cookie(struct http_exchange *x, const char *value, int64_t max_a
     static const char https[] = "https://";
     bool secure = x->req->https || strncmp(x->server->config.settings->public_url, https, sizeof https - 1) == 0;
     char line[256];
-    (void)snprintf(line, sizeof line, COOKIE "=%s; Path=/api/auth; Max-Age=%lld; HttpOnly; SameSite=Strict%s", value,
-                   (long long)max_age_s, secure ? "; Secure" : ""); /* a token has 43 characters: it fits */
+    (void)snprintf(line, sizeof line, COOKIE "=%s; Path=/api/auth; Max-Age=%lld; HttpOnly; SameSite=Strict%s", value, (long long)max_age_s,
+                   secure ? "; Secure" : ""); /* a token has 43 characters: it fits */
     http_response_add(x->res, "Set-Cookie", span_of(line));
     sodium_memzero(line, sizeof line);
 }
@@ -141,9 +142,8 @@ static void answer_session(struct http_exchange *x, const struct chat_request *r
         http_api_refuse(x, e, 0);
         goto out;
     }
-    struct wire_session_extra extra = {.access_token = buf_cstr(&access),
-                                       .expires_in_s = s->access_ttl_s,
-                                       .refresh_token = as_cookie ? NULL : buf_cstr(&refresh)};
+    struct wire_session_extra extra = {
+        .access_token = buf_cstr(&access), .expires_in_s = s->access_ttl_s, .refresh_token = as_cookie ? NULL : buf_cstr(&refresh)};
     wire_encode_result_body(&x->res->body, r, store_epoch(x->server->config.store), NULL, &extra);
     x->res->status = x->route->status;
     x->res->content_type = "application/json";

@@ -14,13 +14,13 @@
 
 struct http_server {
     struct http_config config;
-    struct http_networks trusted;     /* proxies */
+    struct http_networks trusted; /* proxies */
     struct http_identities identities;
     struct handover handover;
     int64_t started_us;
     atomic_bool draining;
-    atomic_int in_flight;             /* requests being answered */
-    atomic_int hashing;               /* workers in password work */
+    atomic_int in_flight; /* requests being answered */
+    atomic_int hashing;   /* workers in password work */
     struct http_listener *listener;
     struct mg_context *civet;
 };
@@ -32,8 +32,8 @@ struct http_exchange {
     struct http_response *res;
     const struct http_route *route;
     struct http_params params;
-    struct handover_ticket *ticket;   /* for a WebSocket handshake */
-    bool hand_over;                   /* nothing is answered here: CivetWeb goes on with the handshake */
+    struct handover_ticket *ticket; /* for a WebSocket handshake */
+    bool hand_over;                 /* nothing is answered here: CivetWeb goes on with the handshake */
 };
 
 static inline void http_fail(struct http_exchange *x, enum confab_code code) { http_response_problem(x->res, confab_fail(code), 0); }

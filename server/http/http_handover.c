@@ -23,8 +23,10 @@ static bool is_foreign(struct handover *h, int fd)
 static void set_foreign(struct handover *h, int fd, bool on)
 {
     unsigned long bit = 1ul << (fd % 64);
-    if (on) (void)atomic_fetch_or_explicit(&h->foreign[fd / 64], bit, memory_order_relaxed);
-    else (void)atomic_fetch_and_explicit(&h->foreign[fd / 64], ~bit, memory_order_relaxed);
+    if (on)
+        (void)atomic_fetch_or_explicit(&h->foreign[fd / 64], bit, memory_order_relaxed);
+    else
+        (void)atomic_fetch_and_explicit(&h->foreign[fd / 64], ~bit, memory_order_relaxed);
 }
 
 /* Address and port of one end. False for what is no internet socket. */
@@ -139,7 +141,7 @@ static void on_ready(struct mg_connection *conn, void *ctx)
     t->own = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, h->floor) : -1;
     bool empty = t->own >= 0 && has_read_one_request(fd, mg_get_request_info(conn));
     if (t->own >= 0 && !empty && put_canary(h, fd)) return; /* on_data() goes on */
-    mg_disable_connection_keep_alive(conn); /* keeps CivetWeb from its reading loop, which holds the worker */
+    mg_disable_connection_keep_alive(conn);                 /* keeps CivetWeb from its reading loop, which holds the worker */
     if (empty && dup3(h->dead_end, fd, O_CLOEXEC) == fd) {
         adopt(h, t);
         return;

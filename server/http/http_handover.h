@@ -38,7 +38,7 @@ struct handover_target {
 struct handover {
     struct handover_target target;
     int floor;
-    int dead_end;                  /* reads as end-of-file; -1 */
+    int dead_end; /* reads as end-of-file; -1 */
     unsigned char canary[HANDOVER_CANARY_SIZE];
     atomic_ulong foreign[HANDOVER_FLOOR_MAX / 64]; /* descriptors that are no connections: looked at last */
 };
@@ -51,8 +51,8 @@ struct handover_peer {
 
 /* One per worker thread; reused. The worker's thread pointer in CivetWeb points to a struct whose first member this is. */
 struct handover_ticket {
-    bool admitted;           /* live_admit() said yes, and nothing has answered for it yet */
-    int own;                 /* duplicate for the hub, not handed over yet; -1: none */
+    bool admitted;             /* live_admit() said yes, and nothing has answered for it yet */
+    int own;                   /* duplicate for the hub, not handed over yet; -1: none */
     struct handover_peer peer; /* whose connection it is; filled before the handshake is let through */
     struct live_hello hello;
 };
@@ -60,8 +60,8 @@ struct handover_ticket {
 /* `floor` is at most HANDOVER_FLOOR_MAX. Notes the descriptors open now as foreign. INTERNAL: no descriptors are left. */
 CONFAB_MUST_CHECK confab_err handover_init(struct handover *h, const struct handover_target *target, int floor);
 void handover_fini(struct handover *h); /* after CivetWeb's end */
-/* Registers with CivetWeb, which must have been started with tcp_nodelay, for `path` and everything below it. Whoever answers requests (begin_request) lets a handshake through only
- * with an admitted ticket; any other is refused here by closing it. */
+/* Registers with CivetWeb, which must have been started with tcp_nodelay, for `path` and everything below it. Whoever answers requests
+ * (begin_request) lets a handshake through only with an admitted ticket; any other is refused here by closing it. */
 void handover_register(struct handover *h, struct mg_context *ctx, const char *path);
 
 void handover_ticket_init(struct handover_ticket *t);

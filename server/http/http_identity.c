@@ -13,7 +13,8 @@ void http_identities_fini(struct http_identities *h) { (void)pthread_mutex_destr
 static size_t slot_of(const char *name)
 {
     uint32_t hash = 2166136261u; /* FNV-1a: the table is a cache, a collision costs one read */
-    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 16777619u;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
     return hash & (HTTP_IDENTITIES - 1);
 }
 
@@ -41,8 +42,8 @@ confab_err http_identity_claim(const keyring *keys, span token, const char *addr
     confab_err e = token_verify(keys, token, clock_wall_ms(), &claims);
     if (confab_failed(e)) return e;
     *out = (struct chat_actor){.session_id = claims.session_id, .token_epoch = claims.token_epoch, .role = claims.role};
-    bool fits = span_copy(span_of(claims.sub), out->name, sizeof out->name) &&
-                span_copy(span_of(address), out->address, sizeof out->address);
+    bool fits =
+        span_copy(span_of(claims.sub), out->name, sizeof out->name) && span_copy(span_of(address), out->address, sizeof out->address);
     return fits ? confab_ok() : confab_fail(CONFAB_AUTH_FAILED);
 }
 

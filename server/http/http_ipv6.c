@@ -11,12 +11,14 @@
 
 #include "confab/log.h"
 
-#define SEATS 128 /* IPv6 connections within CivetWeb at once (live ones have left it); more would crowd the descriptors below the floor */
+#define SEATS                                                                                                                              \
+    128 /* IPv6 connections within CivetWeb at once (live ones have left it); more would crowd the descriptors below the floor             \
+         */
 
 struct seat {
-    int port;          /* the carrier's, at our end; 0: the seat is free */
-    int client;        /* the client's socket until it is boarded; -1 */
-    int carrier;       /* our end of the carrier: keeps its port from being given to another */
+    int port;    /* the carrier's, at our end; 0: the seat is free */
+    int client;  /* the client's socket until it is boarded; -1 */
+    int carrier; /* our end of the carrier: keeps its port from being given to another */
     http_address address;
     int client_port;
 };
@@ -25,7 +27,7 @@ struct http_ipv6 {
     struct handover *handover;
     int listening, port, carrier_port;
     pthread_t thread;
-    atomic_int waiting; /* seats whose client is not boarded */
+    atomic_int waiting;   /* seats whose client is not boarded */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t freed;
     bool stopping;
@@ -75,7 +77,8 @@ static void seat_client(struct http_ipv6 *s, int client, int carrier, int port, 
 {
     const struct sockaddr_in to = loopback(s->carrier_port);
     struct seat *seat;
-    while (!(seat = find_seat(s, 0)) && !s->stopping) (void)pthread_cond_wait(&s->freed, &s->lock); /* others wait in the kernel */
+    while (!(seat = find_seat(s, 0)) && !s->stopping)
+        (void)pthread_cond_wait(&s->freed, &s->lock); /* others wait in the kernel */
     if (!seat) {
         (void)close(client);
         (void)close(carrier);
@@ -148,7 +151,8 @@ confab_err http_ipv6_start(const http_address *listen, int *port, int carrier_po
 {
     struct http_ipv6 *s = calloc(1, sizeof *s);
     if (!s) return confab_fail(CONFAB_INTERNAL);
-    for (int i = 0; i < SEATS; i++) s->seats[i] = (struct seat){.client = -1, .carrier = -1};
+    for (int i = 0; i < SEATS; i++)
+        s->seats[i] = (struct seat){.client = -1, .carrier = -1};
     (void)pthread_mutex_init(&s->lock, NULL); /* these two cannot fail for plain ones on Linux */
     (void)pthread_cond_init(&s->freed, NULL);
     s->handover = handover;
@@ -182,7 +186,8 @@ void http_ipv6_stop(struct http_ipv6 *s)
 void http_ipv6_free(struct http_ipv6 *s)
 {
     if (!s) return;
-    for (int i = 0; i < SEATS; i++) free_seat(&s->seats[i]);
+    for (int i = 0; i < SEATS; i++)
+        free_seat(&s->seats[i]);
     (void)pthread_mutex_destroy(&s->lock);
     (void)pthread_cond_destroy(&s->freed);
     free(s);

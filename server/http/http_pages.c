@@ -15,15 +15,19 @@ static const struct embedded_file *find(span name)
         int order = memcmp(name.p, at, common);
         if (order == 0) order = (name.n > n) - (name.n < n);
         if (order == 0) return &confab_pages[middle];
-        if (order < 0) high = middle;
-        else low = middle + 1;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return NULL;
 }
 
 static const char *type_of(const char *name)
 {
-    static const struct { const char *suffix, *type; } types[] = {
+    static const struct {
+        const char *suffix, *type;
+    } types[] = {
         {".html", "text/html; charset=utf-8"},
         {".css", "text/css; charset=utf-8"},
         {".js", "text/javascript; charset=utf-8"},
@@ -70,6 +74,8 @@ void http_page_favicon(struct http_exchange *x)
 {
     const struct embedded_file *file = find(SPAN_LIT("favicon.svg"));
     if (!file) file = find(SPAN_LIT("icon.svg"));
-    if (file) answer_file(x, file);
-    else x->res->status = 204;
+    if (file)
+        answer_file(x, file);
+    else
+        x->res->status = 204;
 }

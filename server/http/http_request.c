@@ -8,7 +8,8 @@ static span trim(span s)
         s.p++;
         s.n--;
     }
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
     return s;
 }
 
@@ -153,10 +154,7 @@ span http_cookie(span header, const char *name)
     return (span){NULL, 0};
 }
 
-static span without_weak(span tag)
-{
-    return tag.n > 2 && tag.p[0] == 'W' && tag.p[1] == '/' ? (span){tag.p + 2, tag.n - 2} : tag;
-}
+static span without_weak(span tag) { return tag.n > 2 && tag.p[0] == 'W' && tag.p[1] == '/' ? (span){tag.p + 2, tag.n - 2} : tag; }
 
 bool http_etag_matches(span if_none_match, span etag)
 {
@@ -188,7 +186,9 @@ bool http_has_token(span value, const char *token)
 /* "https://host:port" of a URL, with the scheme's own port left out; absent where it is none. */
 static span origin_of(span url, span *out_authority)
 {
-    static const struct { const char *scheme, *port; } schemes[] = {{"http://", ":80"}, {"https://", ":443"}};
+    static const struct {
+        const char *scheme, *port;
+    } schemes[] = {{"http://", ":80"}, {"https://", ":443"}};
     url = trim(url);
     for (size_t i = 0; url.p && i < 2; i++) {
         size_t n = strlen(schemes[i].scheme), port = strlen(schemes[i].port);

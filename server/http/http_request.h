@@ -22,14 +22,14 @@ struct http_pair {
 };
 
 struct http_request {
-    enum http_method method;     /* HEAD is a GET … */
-    bool head;                   /* … whose body is left out */
+    enum http_method method; /* HEAD is a GET … */
+    bool head;               /* … whose body is left out */
     bool http10;
-    bool upgrade;                /* asks for a WebSocket */
-    bool https;                  /* the client came by TLS, as a trusted proxy says */
-    bool from_proxy;             /* the peer is a trusted proxy */
-    bool keep_alive;             /* what CivetWeb will do after the answer */
-    span path;                   /* as sent, without the query */
+    bool upgrade;                    /* asks for a WebSocket */
+    bool https;                      /* the client came by TLS, as a trusted proxy says */
+    bool from_proxy;                 /* the peer is a trusted proxy */
+    bool keep_alive;                 /* what CivetWeb will do after the answer */
+    span path;                       /* as sent, without the query */
     span segment[HTTP_SEGMENTS_MAX]; /* of the path, percent-decoded: valid UTF-8 without NUL */
     size_t segments;
     struct http_pair query[HTTP_QUERY_MAX]; /* decoded likewise, '+' as space */
@@ -51,7 +51,7 @@ CONFAB_MUST_CHECK confab_err http_request_set_target(struct http_request *r, spa
 
 span http_request_header(const struct http_request *r, const char *name); /* the first of that name, any case; absent where none */
 size_t http_request_headers(const struct http_request *r, const char *name, span *out, size_t cap); /* all of that name */
-span http_request_query(const struct http_request *r, const char *name);  /* absent where none */
+span http_request_query(const struct http_request *r, const char *name);                            /* absent where none */
 
 /* The credentials of "Authorization: Bearer T"; absent for none or another scheme. */
 span http_bearer(span authorization);

@@ -14,7 +14,7 @@ struct http_response {
     bool close;                /* the connection ends with this answer */
     buf headers;               /* further header lines, each with its line end */
     buf body;
-    span fixed;                /* a body that lives elsewhere (embedded pages), instead of `body`; absent: none */
+    span fixed; /* a body that lives elsewhere (embedded pages), instead of `body`; absent: none */
 };
 
 void http_response_clear(struct http_response *r); /* keeps the memory, unless it has become large */

@@ -10,10 +10,10 @@ typedef void http_handler(struct http_exchange *x);
 
 struct http_route {
     enum http_method method;
-    const char *pattern;   /* literal segments and {room_id} {user_id} {id} {reaction} {name} */
+    const char *pattern; /* literal segments and {room_id} {user_id} {id} {reaction} {name} */
     http_handler *handler;
-    enum chat_op op;       /* what http_api_handle() runs; CHAT_OP_COUNT where the handler knows by itself */
-    int status;            /* of success; 204 sends no body */
+    enum chat_op op; /* what http_api_handle() runs; CHAT_OP_COUNT where the handler knows by itself */
+    int status;      /* of success; 204 sends no body */
     const char *doc;
 };
 

@@ -19,17 +19,17 @@
 struct gate {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool open;                /* handlers are registered: workers may begin */
+    bool open; /* handlers are registered: workers may begin */
     bool starting;
-    buf complaints;           /* what CivetWeb said while it started */
+    buf complaints; /* what CivetWeb said while it started */
 };
 
 struct server {
-    struct http_server base;  /* first member: what handlers see */
+    struct http_server base; /* first member: what handlers see */
     struct gate gate;
-    int listening[2];         /* CivetWeb's listening descriptors; -1 */
-    struct http_ipv6 *ipv6;   /* NULL: none is wanted */
-    int carrier_port;         /* where its carriers arrive; 0: none */
+    int listening[2];       /* CivetWeb's listening descriptors; -1 */
+    struct http_ipv6 *ipv6; /* NULL: none is wanted */
+    int carrier_port;       /* where its carriers arrive; 0: none */
 };
 
 static struct server *server_of(const struct mg_connection *conn) { return mg_get_user_data(mg_get_context(conn)); }
@@ -154,7 +154,8 @@ static void *on_init_thread(const struct mg_context *ctx, int type)
     struct server *s = mg_get_user_data(ctx);
     if (type != 1) return NULL; /* the accepting thread needs nothing */
     (void)pthread_mutex_lock(&s->gate.lock);
-    while (!s->gate.open) (void)pthread_cond_wait(&s->gate.changed, &s->gate.lock);
+    while (!s->gate.open)
+        (void)pthread_cond_wait(&s->gate.changed, &s->gate.lock);
     (void)pthread_mutex_unlock(&s->gate.lock);
     struct http_worker *w = http_worker_new();
     if (!w) LOG_ERROR("out of memory for a worker");
@@ -194,8 +195,8 @@ static void set_gate(struct server *s, bool open, bool starting)
 
 /* What CONFAB_LISTEN stands for. */
 struct listen_plan {
-    char ports[160];          /* for CivetWeb; with IPv6, the last one is the carriers' */
-    int count;                /* of them */
+    char ports[160]; /* for CivetWeb; with IPv6, the last one is the carriers' */
+    int count;       /* of them */
     bool v4, v6;
     http_address v6_address;
 };
@@ -229,21 +230,36 @@ static confab_err start_civetweb(struct server *s, const struct listen_plan *pla
     char threads[24];
     (void)snprintf(threads, sizeof threads, "%lld", (long long)set->http_threads);
     const char *options[] = {
-        "listening_ports", plan->ports,
-        "num_threads", threads,
-        "tcp_nodelay", "1",
-        "listen_backlog", "4096",        /* a reconnect storm waits in the kernel, not in retries */
-        "connection_queue", "64",         /* waiting in CivetWeb: bounds the descriptors a hand-over has to look at */
-        "enable_keep_alive", "yes",
-        "keep_alive_timeout_ms", "1000", /* an idle connection holds a worker: not for long */
-        "request_timeout_ms", "10000",
-        "max_request_size", "16384",     /* request line and headers */
-        "decode_url", "no",              /* http_request_set_target() does, segment by segment */
-        "enable_directory_listing", "no",
-        "enable_auth_domain_check", "no",
-        "access_control_allow_origin", "",
-        "access_control_allow_methods", "",
-        "access_control_allow_headers", "",
+        "listening_ports",
+        plan->ports,
+        "num_threads",
+        threads,
+        "tcp_nodelay",
+        "1",
+        "listen_backlog",
+        "4096", /* a reconnect storm waits in the kernel, not in retries */
+        "connection_queue",
+        "64", /* waiting in CivetWeb: bounds the descriptors a hand-over has to look at */
+        "enable_keep_alive",
+        "yes",
+        "keep_alive_timeout_ms",
+        "1000", /* an idle connection holds a worker: not for long */
+        "request_timeout_ms",
+        "10000",
+        "max_request_size",
+        "16384", /* request line and headers */
+        "decode_url",
+        "no", /* http_request_set_target() does, segment by segment */
+        "enable_directory_listing",
+        "no",
+        "enable_auth_domain_check",
+        "no",
+        "access_control_allow_origin",
+        "",
+        "access_control_allow_methods",
+        "",
+        "access_control_allow_headers",
+        "",
         NULL,
     };
     const struct mg_callbacks callbacks = {
@@ -292,7 +308,8 @@ static confab_err prepare(struct server *s, const struct listen_plan *plan, int 
     if (confab_failed(e)) return e;
     handover_register(&s->base.handover, s->base.civet, "/ws");
     if (mg_get_server_ports(s->base.civet, plan->count, ports) != plan->count) return confab_fail(CONFAB_INTERNAL);
-    for (int i = 0; i < plan->count; i++) s->listening[i] = find_listening(ports[i].port, s->base.handover.floor);
+    for (int i = 0; i < plan->count; i++)
+        s->listening[i] = find_listening(ports[i].port, s->base.handover.floor);
     *port = plan->v4 ? ports[0].port : (int)s->base.config.settings->port;
     /* Browsers open spare connections and send nothing: the kernel keeps those until bytes come, so that they hold no worker. */
     if (plan->v4 && s->listening[0] >= 0) {
@@ -339,8 +356,10 @@ confab_err http_start(const struct http_config *config, http_server **out, int *
     if (!confab_failed(e)) e = start_civetweb(s, &plan, problem);
     if (!confab_failed(e)) e = prepare(s, &plan, out_port, problem);
     set_gate(s, true, false);
-    if (confab_failed(e)) shut_down(s);
-    else *out = &s->base;
+    if (confab_failed(e))
+        shut_down(s);
+    else
+        *out = &s->base;
     return e;
 }
 
@@ -353,6 +372,7 @@ void http_stop(http_server *base)
     if (!base) return;
     atomic_store(&base->draining, true);
     int64_t until_us = clock_mono_us() + STOP_WAIT_MS * 1000;
-    while (atomic_load(&base->in_flight) > 0 && clock_mono_us() < until_us) (void)usleep(2000); /* CivetWeb cuts answers short once stopping */
+    while (atomic_load(&base->in_flight) > 0 && clock_mono_us() < until_us)
+        (void)usleep(2000); /* CivetWeb cuts answers short once stopping */
     shut_down((struct server *)base);
 }

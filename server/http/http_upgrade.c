@@ -80,8 +80,7 @@ void http_upgrade_handle(struct http_exchange *x)
         return;
     }
     hello->room[0] = '\0';
-    if (x->params.room_id.p &&
-        (!room_slug_is_valid(x->params.room_id) || !span_copy(x->params.room_id, hello->room, sizeof hello->room))) {
+    if (x->params.room_id.p && (!room_slug_is_valid(x->params.room_id) || !span_copy(x->params.room_id, hello->room, sizeof hello->room))) {
         refuse(x, confab_fail(CONFAB_ROOM_NOT_FOUND), 0);
         return;
     }

@@ -11,8 +11,8 @@ struct http_worker {
     struct handover_ticket ticket; /* first member: the hand-over finds it by the thread pointer */
     struct http_request req;
     struct http_response res;
-    buf body, head;                /* kept from request to request */
-    bool busy;                     /* counted in in_flight */
+    buf body, head; /* kept from request to request */
+    bool busy;      /* counted in in_flight */
 };
 
 struct http_worker *http_worker_new(void);

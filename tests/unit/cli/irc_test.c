@@ -16,7 +16,12 @@ static void assert_span(span s, const char *expected)
 static void lines_are_taken_apart_by_their_form(void **state)
 {
     (void)state;
-    static const struct { const char *line; enum irc_kind kind; int minute; const char *nick, *text; } rows[] = {
+    static const struct {
+        const char *line;
+        enum irc_kind kind;
+        int minute;
+        const char *nick, *text;
+    } rows[] = {
         {"[00:00] <Matt|> hello there", IRC_MESSAGE, 0, "Matt|", "hello there"},
         {"[23:59] <a>  two spaces", IRC_MESSAGE, 1439, "a", " two spaces"},
         {"[12:34] <a>", IRC_MESSAGE, 754, "a", ""},
@@ -70,7 +75,7 @@ static void time_goes_on_over_midnight_and_never_back(void **state)
     (void)state;
     struct irc_clock c = {.day_ms = 1000000000000, .minute = -1};
     const int64_t day = 1000000000000, minute = 60000;
-    assert_int_equal(irc_clock_at(&c, -1), day);                  /* before the first time: midnight */
+    assert_int_equal(irc_clock_at(&c, -1), day); /* before the first time: midnight */
     assert_int_equal(irc_clock_at(&c, 1430), day + 1430 * minute);
     assert_int_equal(irc_clock_at(&c, 1425), day + 1430 * minute); /* a clock that was set back */
     assert_int_equal(irc_clock_at(&c, -1), day + 1430 * minute);
@@ -116,12 +121,19 @@ static void bytes_that_are_no_text_become_replacement_characters(void **state)
     (void)state;
     assert_repaired(SPAN_LIT("plain"), "plain", 0);
     assert_repaired(SPAN_LIT("h\xC3\xA9llo \xF0\x9F\x98\x80"), "h\xC3\xA9llo \xF0\x9F\x98\x80", 0);
-    assert_repaired(SPAN_LIT("h\xE9llo"), "h\xEF\xBF\xBDllo", 1); /* Latin-1 */
-    assert_repaired(SPAN_LIT("\xC0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD", 2); /* overlong */
+    assert_repaired(SPAN_LIT("h\xE9llo"), "h\xEF\xBF\xBDllo", 1);                         /* Latin-1 */
+    assert_repaired(SPAN_LIT("\xC0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD", 2);                 /* overlong */
     assert_repaired(SPAN_LIT("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", 3); /* a surrogate */
-    assert_repaired(SPAN_LIT("a\0b"), "a\xEF\xBF\xBD" "b", 1);
+    assert_repaired(SPAN_LIT("a\0b"),
+                    "a\xEF\xBF\xBD"
+                    "b",
+                    1);
     assert_repaired(SPAN_LIT("\xF0\x9F\x98"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", 3); /* cut */
-    assert_repaired(SPAN_LIT("\x03" "4red\x1F"), "\x03" "4red\x1F", 0); /* control bytes are text */
+    assert_repaired(SPAN_LIT("\x03"
+                             "4red\x1F"),
+                    "\x03"
+                    "4red\x1F",
+                    0); /* control bytes are text */
 }
 
 int main(void)

@@ -34,9 +34,24 @@ static void addresses_are_read_in_every_form_that_proxies_write(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",         " ",           "unknown",      "10.0.0",       "10.0.0.256",  "10.0.0.1:",
-                                      "10.0.0.1:65536", "10.0.0.1:-1", "[::1",         "[::1]80",      "[::1]:x",     "::1::2",
-                                      "_hidden",  "1.2.3.4/8",   "[]",           "%eth0",        "0x7f.1",      "10.0.0.1:80:80",
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "unknown",
+                                      "10.0.0",
+                                      "10.0.0.256",
+                                      "10.0.0.1:",
+                                      "10.0.0.1:65536",
+                                      "10.0.0.1:-1",
+                                      "[::1",
+                                      "[::1]80",
+                                      "[::1]:x",
+                                      "::1::2",
+                                      "_hidden",
+                                      "1.2.3.4/8",
+                                      "[]",
+                                      "%eth0",
+                                      "0x7f.1",
+                                      "10.0.0.1:80:80",
                                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         http_address a;
@@ -67,12 +82,14 @@ static void ranges_hold_what_their_prefix_says(void **state)
     struct http_networks n;
     networks_of("10.0.0.0/8, 192.168.1.77 172.16.0.0/12,fd00::/8,2001:db8::5", &n);
     assert_int_equal(n.count, 5);
-    static const struct { const char *address; bool in; } rows[] = {
-        {"10.0.0.0", true},        {"10.255.255.255", true}, {"11.0.0.0", false},        {"9.255.255.255", false},
-        {"192.168.1.77", true},    {"192.168.1.78", false},  {"172.16.0.0", true},       {"172.31.255.255", true},
-        {"172.32.0.0", false},     {"172.15.255.255", false}, {"fd00::1", true},         {"fdff:ffff::1", true},
-        {"fe00::1", false},        {"2001:db8::5", true},    {"2001:db8::6", false},     {"::ffff:10.1.2.3", true},
-        {"::10.1.2.3", false},
+    static const struct {
+        const char *address;
+        bool in;
+    } rows[] = {
+        {"10.0.0.0", true},        {"10.255.255.255", true}, {"11.0.0.0", false},      {"9.255.255.255", false}, {"192.168.1.77", true},
+        {"192.168.1.78", false},   {"172.16.0.0", true},     {"172.31.255.255", true}, {"172.32.0.0", false},    {"172.15.255.255", false},
+        {"fd00::1", true},         {"fdff:ffff::1", true},   {"fe00::1", false},       {"2001:db8::5", true},    {"2001:db8::6", false},
+        {"::ffff:10.1.2.3", true}, {"::10.1.2.3", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (contains(&n, rows[i].address) != rows[i].in) fail_msg("%s", rows[i].address);
@@ -98,7 +115,8 @@ static void a_range_of_no_bits_holds_its_whole_family_and_an_empty_list_nothing(
 static void a_wrong_range_is_named(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "fd00::/129", "proxy.example", "10.0.0.1:80/8", "[::1]/8", "/8"};
+    static const char *const bad[] = {"10.0.0.0/33",   "10.0.0.0/-1",   "10.0.0.0/", "fd00::/129",
+                                      "proxy.example", "10.0.0.1:80/8", "[::1]/8",   "/8"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct http_networks n;
         buf problem = {0};
@@ -115,7 +133,8 @@ static void more_ranges_than_there_is_room_for_are_refused(void **state)
     (void)state;
     buf text = {0}, problem = {0};
     struct http_networks n;
-    for (int i = 0; i < HTTP_NETWORKS_MAX; i++) buf_printf(&text, "10.0.0.%d,", i);
+    for (int i = 0; i < HTTP_NETWORKS_MAX; i++)
+        buf_printf(&text, "10.0.0.%d,", i);
     assert_true(http_networks_parse(buf_cstr(&text), &n, &problem));
     buf_append_str(&text, "10.1.0.0");
     assert_false(http_networks_parse(buf_cstr(&text), &n, &problem));
@@ -131,7 +150,8 @@ static void assert_client(const char *trusted, const char *peer, const char *con
     char out[ADDRESS_MAX + 1];
     networks_of(trusted, &networks);
     assert_true(http_address_parse(span_of(peer), &peer_address));
-    for (size_t i = 0; i < n; i++) values[i] = span_of(headers[i]);
+    for (size_t i = 0; i < n; i++)
+        values[i] = span_of(headers[i]);
     http_address_of_client(&networks, &peer_address, values, n, &client);
     http_address_format(&client, out);
     assert_string_equal(out, expected);
@@ -140,18 +160,20 @@ static void assert_client(const char *trusted, const char *peer, const char *con
 static void forwarded_addresses_are_believed_from_trusted_proxies_only(void **state)
 {
     (void)state;
-    static const struct { const char *trusted, *peer, *header, *client; } rows[] = {
-        {"", "203.0.113.9", "1.2.3.4", "203.0.113.9"},                            /* nobody is trusted */
-        {"10.0.0.0/8", "203.0.113.9", "1.2.3.4", "203.0.113.9"},                  /* the peer is not */
-        {"10.0.0.0/8", "10.0.0.1", "1.2.3.4", "1.2.3.4"},                         /* it is */
-        {"10.0.0.0/8", "10.0.0.1", "6.6.6.6, 1.2.3.4", "1.2.3.4"},                /* a client's own claim stands left */
-        {"10.0.0.0/8", "10.0.0.1", "6.6.6.6, 1.2.3.4 ,10.0.0.2", "1.2.3.4"},      /* two proxies */
-        {"10.0.0.0/8", "10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"},             /* all of them trusted: the first */
-        {"10.0.0.0/8", "10.0.0.1", "1.2.3.4, unknown", "10.0.0.1"},               /* a hop that is no address */
+    static const struct {
+        const char *trusted, *peer, *header, *client;
+    } rows[] = {
+        {"", "203.0.113.9", "1.2.3.4", "203.0.113.9"},                       /* nobody is trusted */
+        {"10.0.0.0/8", "203.0.113.9", "1.2.3.4", "203.0.113.9"},             /* the peer is not */
+        {"10.0.0.0/8", "10.0.0.1", "1.2.3.4", "1.2.3.4"},                    /* it is */
+        {"10.0.0.0/8", "10.0.0.1", "6.6.6.6, 1.2.3.4", "1.2.3.4"},           /* a client's own claim stands left */
+        {"10.0.0.0/8", "10.0.0.1", "6.6.6.6, 1.2.3.4 ,10.0.0.2", "1.2.3.4"}, /* two proxies */
+        {"10.0.0.0/8", "10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"},        /* all of them trusted: the first */
+        {"10.0.0.0/8", "10.0.0.1", "1.2.3.4, unknown", "10.0.0.1"},          /* a hop that is no address */
         {"10.0.0.0/8", "10.0.0.1", "1.2.3.4, rubbish, 10.0.0.2", "10.0.0.2"},
         {"10.0.0.0/8", "10.0.0.1", "", "10.0.0.1"},
         {"10.0.0.0/8", "10.0.0.1", ",", "10.0.0.1"},
-        {"10.0.0.0/8", "::ffff:10.0.0.1", "1.2.3.4:5555", "1.2.3.4"},             /* dual-stack peer, port behind the hop */
+        {"10.0.0.0/8", "::ffff:10.0.0.1", "1.2.3.4:5555", "1.2.3.4"}, /* dual-stack peer, port behind the hop */
         {"::1", "::1", "[2001:db8::7]:1234", "2001:db8::7"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -69,7 +69,8 @@ static void await(int adopted_and_released)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += RAW_PATIENCE_S;
     pthread_mutex_lock(&h->lock);
-    while (h->adopted + h->released < adopted_and_released && !late) late = pthread_cond_timedwait(&h->changed, &h->lock, &until);
+    while (h->adopted + h->released < adopted_and_released && !late)
+        late = pthread_cond_timedwait(&h->changed, &h->lock, &until);
     int seen = h->adopted + h->released;
     pthread_mutex_unlock(&h->lock);
     assert_int_equal(seen, adopted_and_released);
@@ -130,7 +131,8 @@ static int on_log(const struct mg_connection *conn, const char *message)
 
 static void start_with_floor(int floor)
 {
-    const char *options[] = {"listening_ports", "127.0.0.1:0", "num_threads", "4", "tcp_nodelay", "1", "listen_backlog", "1024", "enable_keep_alive", "yes", "decode_url", "no", NULL};
+    const char *options[] = {"listening_ports",   "127.0.0.1:0", "num_threads", "4",  "tcp_nodelay", "1", "listen_backlog", "1024",
+                             "enable_keep_alive", "yes",         "decode_url",  "no", NULL};
     const struct mg_callbacks callbacks = {.begin_request = on_begin_request,
                                            .end_request = on_end_request,
                                            .init_thread = on_init_thread,
@@ -173,7 +175,8 @@ static int tear_down(void **state)
 {
     (void)state;
     stop_civetweb();
-    for (int i = 0; i < fixture->hub.adopted; i++) close(fixture->hub.fd[i]);
+    for (int i = 0; i < fixture->hub.adopted; i++)
+        close(fixture->hub.fd[i]);
     pthread_mutex_destroy(&fixture->hub.lock);
     pthread_cond_destroy(&fixture->hub.changed);
     free(fixture);
@@ -252,7 +255,8 @@ static void a_crowd_gets_its_sockets_each_its_own_while_workers_stay_free(void *
     }
     await(CROWD);
     assert_int_equal(fixture->hub.adopted, CROWD); /* fifty times the threads that CivetWeb has */
-    for (int i = 0; i < CROWD; i++) assert_int_equal(send(fixture->hub.fd[i], fixture->hub.room[i], 8, 0), 8);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(send(fixture->hub.fd[i], fixture->hub.room[i], 8, 0), 8);
     for (int i = 0; i < CROWD; i++) {
         assert_true(raw_read_exactly(fd[i], name, 8));
         snprintf(path, sizeof path, "room-%03d", i);
@@ -267,7 +271,8 @@ static void handshakes_in_unusual_clothes_are_handed_over_too(void **state)
     (void)state;
     static const char *const requests[] = {
         "\r\nGET /ws/chat/a HTTP/1.1\r\n" RAW_HANDSHAKE "\r\n",
-        "GET /ws/chat/a HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n",
+        "GET /ws/chat/a HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: "
+        "dGhlIHNhbXBsZSBub25jZQ==\n\n",
         "GET /ws/chat/a HTTP/1.1\r\n" RAW_HANDSHAKE "X-Last: \r\n\r\n",
         "GET /plain HTTP/1.1\r\nHost: h\r\n\r\nGET /ws/chat/a HTTP/1.1\r\n" RAW_HANDSHAKE "\r\n",
     };
@@ -293,12 +298,15 @@ static void handshakes_in_unusual_clothes_are_handed_over_too(void **state)
 static void what_a_client_sends_ahead_of_the_answer_closes_it(void **state)
 {
     (void)state;
-    static const struct { const char *bytes; size_t n; } early[] = {
-        {"\x81\x80\x01\x02\x03\x04", 6},                 /* a whole frame */
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } early[] = {
+        {"\x81\x80\x01\x02\x03\x04", 6}, /* a whole frame */
         {"\x81\x82\x01\x02\x03\x04xy\x81\x80\x01\x02\x03\x04", 14},
-        {"\x81", 1},                                     /* a part of a header */
-        {"\x81\x85\x01\x02\x03\x04x", 7},                /* a part of a frame */
-        {"\x82\x10", 2},                                 /* the header of a frame as long as the canary */
+        {"\x81", 1},                                                      /* a part of a header */
+        {"\x81\x85\x01\x02\x03\x04x", 7},                                 /* a part of a frame */
+        {"\x82\x10", 2},                                                  /* the header of a frame as long as the canary */
         {"\x81\xFF\x00\x00\x00\x00\x01\x00\x00\x00\x01\x02\x03\x04", 14}, /* 16 MiB announced */
         {"GET / HTTP/1.1\r\n\r\n", 18},
     };
@@ -333,11 +341,13 @@ static void clients_that_vanish_leave_nothing_behind(void **state)
     /* A reset before the request is read leaves nothing to admit. */
     struct hub *h = &fixture->hub;
     pthread_mutex_lock(&h->lock);
-    while (strcmp(h->adopted ? h->room[h->adopted - 1] : "", "last") != 0) pthread_cond_wait(&h->changed, &h->lock);
+    while (strcmp(h->adopted ? h->room[h->adopted - 1] : "", "last") != 0)
+        pthread_cond_wait(&h->changed, &h->lock);
     int admitted = h->admitted;
     pthread_mutex_unlock(&h->lock);
     await(admitted);
-    for (int i = 0; i < h->adopted; i++) close(h->fd[i]);
+    for (int i = 0; i < h->adopted; i++)
+        close(h->fd[i]);
     h->adopted = 0;
     stop_civetweb(); /* waits until what is being closed is closed */
     assert_true(raw_count_descriptors() <= before);
@@ -418,7 +428,10 @@ static void the_search_finds_one_connection_by_its_two_ends(void **state)
     assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
     assert_int_equal(listen(listener, 4), 0);
     int a = connected_pair(listener, &taken[0]), b = connected_pair(listener, &taken[1]), local = port_of(listener);
-    const struct { struct handover_peer peer; int fd; } rows[] = {
+    const struct {
+        struct handover_peer peer;
+        int fd;
+    } rows[] = {
         {{loopback, port_of(a), local}, taken[0]},
         {{loopback, port_of(b), local}, taken[1]},
         {{loopback, local, port_of(b)}, b}, /* the client's own end */
@@ -426,7 +439,8 @@ static void the_search_finds_one_connection_by_its_two_ends(void **state)
         {{loopback, port_of(b), local + 1}, -1},
         {{loopback, local, local}, -1},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) assert_int_equal(handover_find(&h, &rows[i].peer), rows[i].fd);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(handover_find(&h, &rows[i].peer), rows[i].fd);
     /* Descriptors that were open at the start are looked at all the same, last: one may have become a connection's since. */
     struct handover later;
     assert_false(confab_failed(handover_init(&later, &none, FLOOR)));

@@ -12,12 +12,16 @@ static struct http_request request;
 static struct http_request *with_headers(const struct http_pair *pairs, size_t n)
 {
     request = (struct http_request){.headers = n};
-    for (size_t i = 0; i < n; i++) request.header[i] = pairs[i];
+    for (size_t i = 0; i < n; i++)
+        request.header[i] = pairs[i];
     return &request;
 }
-#define HEADERS(...)                                                                                                                   \
+#define HEADERS(...)                                                                                                                       \
     with_headers((const struct http_pair[]){__VA_ARGS__}, sizeof((const struct http_pair[]){__VA_ARGS__}) / sizeof(struct http_pair))
-#define HEADER(name, value) {{(name), sizeof(name) - 1}, {(value), sizeof(value) - 1}}
+#define HEADER(name, value)                                                                                                                \
+    {                                                                                                                                      \
+        {(name), sizeof(name) - 1}, { (value), sizeof(value) - 1 }                                                                         \
+    }
 
 static enum confab_code target(const char *path, const char *query)
 {
@@ -128,14 +132,17 @@ static void a_bearer_token_is_what_follows_the_scheme(void **state)
     assert_span(http_bearer(SPAN_LIT("Bearer abc")), "abc");
     assert_span(http_bearer(SPAN_LIT("bearer   abc ")), "abc");
     static const char *const none[] = {"", "Bearer", "Bearer ", "Bearer   ", "Basic abc", "Bearerabc"};
-    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) assert_null(http_bearer(span_of(none[i])).p);
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_null(http_bearer(span_of(none[i])).p);
     assert_null(http_bearer((span){NULL, 0}).p);
 }
 
 static void a_cookie_is_found_by_its_whole_name(void **state)
 {
     (void)state;
-    static const struct { const char *header, *value; } rows[] = {
+    static const struct {
+        const char *header, *value;
+    } rows[] = {
         {"confab_refresh=abc", "abc"},
         {"a=1; confab_refresh=abc; b=2", "abc"},
         {"confab_refresh=\"abc\"", "abc"},
@@ -150,8 +157,10 @@ static void a_cookie_is_found_by_its_whole_name(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         span value = http_cookie(span_of(rows[i].header), "confab_refresh");
-        if (rows[i].value) assert_span(value, rows[i].value);
-        else if (value.p) fail_msg("%s", rows[i].header);
+        if (rows[i].value)
+            assert_span(value, rows[i].value);
+        else if (value.p)
+            fail_msg("%s", rows[i].header);
     }
 }
 
@@ -174,7 +183,8 @@ static void only_json_is_json(void **state)
     assert_true(http_is_json(SPAN_LIT("application/json")));
     assert_true(http_is_json(SPAN_LIT("Application/JSON ; charset=utf-8")));
     static const char *const other[] = {"", "text/plain", "application/jsonp", "application/x-www-form-urlencoded", ";application/json"};
-    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) assert_false(http_is_json(span_of(other[i])));
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        assert_false(http_is_json(span_of(other[i])));
     assert_false(http_is_json((span){NULL, 0}));
 }
 
@@ -183,7 +193,10 @@ static void only_json_is_json(void **state)
 static void origins_are_the_servers_own_or_listed(void **state)
 {
     (void)state;
-    static const struct { const char *origin, *host, *public_url, *allowed; bool ok; } rows[] = {
+    static const struct {
+        const char *origin, *host, *public_url, *allowed;
+        bool ok;
+    } rows[] = {
         {NULL, "chat.example", "", "", true}, /* no browser */
         {"http://127.0.0.1:8000", "127.0.0.1:8000", "", "", true},
         {"https://chat.example", "chat.example", "", "", true},

@@ -22,7 +22,12 @@ static const struct http_route *find(enum http_method method, const char *path, 
 static void paths_lead_to_their_operations(void **state)
 {
     (void)state;
-    static const struct { enum http_method method; const char *path; enum chat_op op; const char *room, *user, *id, *reaction; } rows[] = {
+    static const struct {
+        enum http_method method;
+        const char *path;
+        enum chat_op op;
+        const char *room, *user, *id, *reaction;
+    } rows[] = {
         {HTTP_GET, "/api/me", CHAT_GET_ME, NULL, NULL, NULL, NULL},
         {HTTP_PATCH, "/api/me", CHAT_UPDATE_ME, NULL, NULL, NULL, NULL},
         {HTTP_DELETE, "/api/me/sessions/7", CHAT_REVOKE_SESSION, NULL, NULL, "7", NULL},
@@ -57,9 +62,26 @@ static void paths_lead_to_their_operations(void **state)
 static void unknown_paths_lead_nowhere(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"/api", "/api/", "/api/rooms/", "/api/rooms//messages", "/api/rooms/general/", "/API/me", "/api/me/x",
-                                        "/..", "/assets/", "/assets/a/b", "/assets", "/ws/", "/ws/chat", "/ws/chat/", "/ws/chat/a/b", "/wsx",
-                                        "/index.html", "//", "/api/rooms/general/messages/1/reactions/", "/.well-known"};
+    static const char *const paths[] = {"/api",
+                                        "/api/",
+                                        "/api/rooms/",
+                                        "/api/rooms//messages",
+                                        "/api/rooms/general/",
+                                        "/API/me",
+                                        "/api/me/x",
+                                        "/..",
+                                        "/assets/",
+                                        "/assets/a/b",
+                                        "/assets",
+                                        "/ws/",
+                                        "/ws/chat",
+                                        "/ws/chat/",
+                                        "/ws/chat/a/b",
+                                        "/wsx",
+                                        "/index.html",
+                                        "//",
+                                        "/api/rooms/general/messages/1/reactions/",
+                                        "/.well-known"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         for (int method = HTTP_GET; method <= HTTP_OTHER; method++) {
             struct http_params p;
@@ -72,7 +94,9 @@ static void unknown_paths_lead_nowhere(void **state)
 static void a_known_path_says_which_methods_it_has(void **state)
 {
     (void)state;
-    static const struct { const char *path, *allow; } rows[] = {
+    static const struct {
+        const char *path, *allow;
+    } rows[] = {
         {"/api/rooms", "GET, HEAD, POST"},
         {"/api/rooms/general", "GET, HEAD, PATCH, DELETE"},
         {"/api/rooms/general/members/bob", "PUT, DELETE"},
@@ -96,7 +120,8 @@ static void every_operation_that_has_a_path_has_one_and_the_list_tells_it(void *
     buf list = {0};
     size_t lines = 0;
     http_write_routes(&list);
-    for (const char *c = buf_cstr(&list); *c; c++) lines += *c == '\n';
+    for (const char *c = buf_cstr(&list); *c; c++)
+        lines += *c == '\n';
     assert_true(lines > 40);
     assert_memory_equal(list.data, "POST /api/auth/setup\n", 21);
     assert_non_null(strstr(buf_cstr(&list), "\nDELETE /api/rooms/{room_id}/messages/{id}/reactions/{reaction}\n"));

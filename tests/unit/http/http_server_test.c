@@ -98,8 +98,8 @@ static int ask(const char *fmt, ...)
 
 static int post(const char *path, const char *headers, const char *json)
 {
-    return ask("POST %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s", path,
-               strlen(json), headers, json);
+    return ask("POST %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s",
+               path, strlen(json), headers, json);
 }
 
 static int get(const char *path, const char *headers)
@@ -145,7 +145,10 @@ static void the_set_up_token_makes_the_first_admin_once(void **state)
 {
     char json[256];
     (void)state;
-    assert_problem(post("/api/auth/setup", "", "{\"setup_token\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"username\":\"alice\",\"password\":\"correct horse\"}"), 401, "auth_failed");
+    assert_problem(
+        post("/api/auth/setup", "",
+             "{\"setup_token\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"username\":\"alice\",\"password\":\"correct horse\"}"),
+        401, "auth_failed");
     snprintf(json, sizeof json, "{\"setup_token\":\"%s\",\"username\":\"alice\",\"password\":\"short\"}", f.setup_token);
     assert_problem(post("/api/auth/setup", "", json), 400, "invalid_field");
     snprintf(json, sizeof json, "{\"setup_token\":\"%s\",\"username\":\"alice\",\"password\":\"correct horse\"}", f.setup_token);
@@ -169,7 +172,8 @@ static void what_is_unknown_or_not_allowed_is_said_as_a_problem(void **state)
     assert_problem(ask("DELETE /api/rooms HTTP/1.1\r\nHost: h\r\n\r\n"), 405, "method_not_allowed");
     assert_true(raw_header(head, "Allow", allow, sizeof allow));
     assert_string_equal(allow, "GET, HEAD, POST");
-    assert_problem(ask("OPTIONS /api/rooms HTTP/1.1\r\nHost: h\r\nOrigin: http://x\r\nAccess-Control-Request-Method: GET\r\n\r\n"), 405, "method_not_allowed");
+    assert_problem(ask("OPTIONS /api/rooms HTTP/1.1\r\nHost: h\r\nOrigin: http://x\r\nAccess-Control-Request-Method: GET\r\n\r\n"), 405,
+                   "method_not_allowed");
     assert_false(raw_header(head, "Access-Control-Allow-Origin", allow, sizeof allow));
 }
 
@@ -196,7 +200,8 @@ static void heads_that_cannot_be_are_refused(void **state)
     assert_problem(ask("GET /health HTTP/1.1\r\n\r\n"), 400, "invalid_field");
     assert_problem(ask("GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400, "invalid_field");
     assert_problem(ask("GET /health HTTP/1.1\r\nHost: h\r\nno colon here\r\n\r\n"), 400, "invalid_field");
-    for (int i = 0; i < 70; i++) strcat(many, "X-Many: 1\r\n");
+    for (int i = 0; i < 70; i++)
+        strcat(many, "X-Many: 1\r\n");
     assert_problem(get("/health", many), 413, "too_large");
     memset(large, 'x', sizeof large - 1);
     assert_problem(ask("GET /health HTTP/1.1\r\nHost: h\r\nX-Large: %s\r\n\r\n", large), 400, "invalid_field");
@@ -218,7 +223,9 @@ static void bodies_of_two_lengths_are_refused_and_the_connection_ends(void **sta
     (void)state;
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
         char request[512];
-        int fd = raw_connect(f.port), n = snprintf(request, sizeof request, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\n%s\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: h\r\n\r\n", heads[i]);
+        int fd = raw_connect(f.port),
+            n = snprintf(request, sizeof request,
+                         "POST /api/auth/login HTTP/1.1\r\nHost: h\r\n%s\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: h\r\n\r\n", heads[i]);
         assert_true(raw_send(fd, request, (size_t)n));
         size_t length = raw_read_all(fd, body, sizeof body);
         close(fd);
@@ -233,20 +240,23 @@ static void bodies_are_bounded(void **state)
     (void)state;
     memset(large, ' ', sizeof large);
     int fd = raw_connect(f.port);
-    assert_true(raw_send_text(fd, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n"));
+    assert_true(
+        raw_send_text(fd, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n"));
     assert_true(raw_send(fd, large, sizeof large)); /* sent in full, and the answer still arrives */
     assert_problem(raw_read_answer(fd, head, sizeof head, body, sizeof body), 413, "too_large");
     assert_true(raw_is_closed(fd));
     close(fd);
     assert_problem(ask("POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999999\r\n\r\n"), 413, "too_large");
     fd = raw_connect(f.port);
-    assert_true(raw_send_text(fd, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n"));
+    assert_true(raw_send_text(
+        fd, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n"));
     assert_true(raw_send(fd, large, sizeof large));
     assert_problem(raw_read_answer(fd, head, sizeof head, body, sizeof body), 413, "too_large");
     close(fd);
     /* The largest that is allowed is read, and found wanting as JSON only. */
     fd = raw_connect(f.port);
-    assert_true(raw_send_text(fd, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 65536\r\n\r\n"));
+    assert_true(
+        raw_send_text(fd, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 65536\r\n\r\n"));
     assert_true(raw_send(fd, large, 65536));
     assert_problem(raw_read_answer(fd, head, sizeof head, body, sizeof body), 400, "invalid_json");
     close(fd);
@@ -254,8 +264,9 @@ static void bodies_are_bounded(void **state)
 
 static void a_body_may_come_in_chunks_or_pieces(void **state)
 {
-    static const char chunked[] = "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                  "14\r\n{\"username\":\"alice\",\r\n1b\r\n\"password\":\"correct horse\"}\r\n0\r\n\r\n";
+    static const char chunked[] =
+        "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "14\r\n{\"username\":\"alice\",\r\n1b\r\n\"password\":\"correct horse\"}\r\n0\r\n\r\n";
     static const char plain[] = "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 47\r\n\r\n"
                                 "{\"username\":\"alice\",\"password\":\"correct horse\"}";
     (void)state;
@@ -263,7 +274,8 @@ static void a_body_may_come_in_chunks_or_pieces(void **state)
     assert_true(raw_send(fd, chunked, sizeof chunked - 1));
     assert_int_equal(raw_read_answer(fd, head, sizeof head, body, sizeof body), 200);
     /* The connection is still in step. */
-    for (size_t i = 0; i < sizeof plain - 1; i++) assert_true(raw_send(fd, plain + i, 1));
+    for (size_t i = 0; i < sizeof plain - 1; i++)
+        assert_true(raw_send(fd, plain + i, 1));
     assert_int_equal(raw_read_answer(fd, head, sizeof head, body, sizeof body), 200);
     assert_true(raw_send_text(fd, "GET /health HTTP/1.1\r\nHost: h\r\n\r\n"));
     assert_int_equal(raw_read_answer(fd, head, sizeof head, body, sizeof body), 200);
@@ -275,7 +287,9 @@ static void a_client_that_asks_first_is_told_to_go_on(void **state)
 {
     (void)state;
     int fd = raw_connect(f.port);
-    assert_true(raw_send_text(fd, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
+    assert_true(raw_send_text(
+        fd,
+        "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
     assert_true(raw_read_head(fd, head, sizeof head) > 0);
     assert_string_equal(head, "HTTP/1.1 100 Continue\r\n\r\n");
     assert_true(raw_send_text(fd, "{}"));
@@ -286,7 +300,8 @@ static void a_client_that_asks_first_is_told_to_go_on(void **state)
 static void bodies_are_json(void **state)
 {
     (void)state;
-    assert_problem(ask("POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"), 415, "unsupported_media");
+    assert_problem(ask("POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"), 415,
+                   "unsupported_media");
     assert_problem(ask("POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"), 415, "unsupported_media");
     assert_problem(post("/api/auth/login", "", "{\"username\":"), 400, "invalid_json");
     assert_problem(post("/api/auth/login", "", "{\"username\":\"a\",\"password\":\"b\",\"x\":1}"), 400, "unknown_field");
@@ -334,8 +349,9 @@ static void pipelined_requests_are_answered_in_order(void **state)
 {
     (void)state;
     int fd = raw_connect(f.port);
-    assert_true(raw_send_text(fd, "GET /health HTTP/1.1\r\nHost: h\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: h\r\n\r\nHEAD /health HTTP/1.1\r\nHost: h\r\n\r\n"
-                                  "GET /ready HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+    assert_true(raw_send_text(
+        fd, "GET /health HTTP/1.1\r\nHost: h\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: h\r\n\r\nHEAD /health HTTP/1.1\r\nHost: h\r\n\r\n"
+            "GET /ready HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
     assert_int_equal(raw_read_answer(fd, head, sizeof head, body, sizeof body), 200);
     assert_int_equal(raw_read_answer(fd, head, sizeof head, body, sizeof body), 404);
     assert_true(raw_read_head(fd, head, sizeof head) > 0); /* no body behind it */
@@ -383,7 +399,8 @@ static void guessing_is_slowed_for_known_and_unknown_names_alike(void **state)
         const char *json = known ? "{\"username\":\"victim\",\"password\":\"x\"}" : "{\"username\":\"ghost\",\"password\":\"x\"}";
         if (known) assert_int_equal(post("/api/users", bearer(f.access), "{\"username\":\"victim\"}"), 201);
         int tries = 0;
-        while (tries < 40 && post("/api/auth/login", "", json) == 401) tries++;
+        while (tries < 40 && post("/api/auth/login", "", json) == 401)
+            tries++;
         assert_in_range(tries, 10, 20); /* ten at once; slow machines are given more meanwhile */
         assert_problem(post("/api/auth/login", "", json), 429, "rate_limited");
         assert_true(raw_header(head, "Retry-After", retry, sizeof retry));
@@ -428,7 +445,8 @@ static void a_session_is_listed_with_the_clients_address_as_the_proxy_says(void 
     char token[1024];
     (void)state;
     assert_int_equal(post("/api/auth/login", "X-Forwarded-For: 6.6.6.6, 203.0.113.7\r\nUser-Agent: Test/1\r\n",
-                          "{\"username\":\"alice\",\"password\":\"correct horse\"}"), 200);
+                          "{\"username\":\"alice\",\"password\":\"correct horse\"}"),
+                     200);
     take_string("access_token", token, sizeof token);
     assert_int_equal(get("/api/me/sessions", bearer(token)), 200);
     assert_non_null(strstr(body, "\"address\":\"203.0.113.7\",\"agent\":\"Test/1\",\"current\":true"));
@@ -442,9 +460,12 @@ static void a_password_is_changed_by_who_knows_it(void **state)
     assert_int_equal(post("/api/users", bearer(f.access), "{\"username\":\"carol\",\"password\":\"first password\"}"), 201);
     assert_int_equal(post("/api/auth/login", "", "{\"username\":\"carol\",\"password\":\"first password\"}"), 200);
     take_string("access_token", token, sizeof token);
-    assert_problem(post("/api/me/password", bearer(token), "{\"old_password\":\"guess\",\"new_password\":\"second password\"}"), 403, "forbidden");
-    assert_problem(post("/api/me/password", bearer(token), "{\"old_password\":\"first password\",\"new_password\":\"short\"}"), 400, "invalid_field");
-    assert_int_equal(post("/api/me/password", bearer(token), "{\"old_password\":\"first password\",\"new_password\":\"second password\"}"), 204);
+    assert_problem(post("/api/me/password", bearer(token), "{\"old_password\":\"guess\",\"new_password\":\"second password\"}"), 403,
+                   "forbidden");
+    assert_problem(post("/api/me/password", bearer(token), "{\"old_password\":\"first password\",\"new_password\":\"short\"}"), 400,
+                   "invalid_field");
+    assert_int_equal(post("/api/me/password", bearer(token), "{\"old_password\":\"first password\",\"new_password\":\"second password\"}"),
+                     204);
     assert_problem(post("/api/auth/login", "", "{\"username\":\"carol\",\"password\":\"first password\"}"), 401, "bad_credentials");
     assert_int_equal(post("/api/auth/login", "", "{\"username\":\"carol\",\"password\":\"second password\"}"), 200);
     take_string("access_token", again, sizeof again);
@@ -529,10 +550,7 @@ static void pages_come_with_their_tag_and_policy(void **state)
 
 /* ---- handshakes ---- */
 
-static int handshake(const char *path, const char *headers)
-{
-    return ask("GET %s HTTP/1.1\r\n" RAW_HANDSHAKE "%s\r\n", path, headers);
-}
+static int handshake(const char *path, const char *headers) { return ask("GET %s HTTP/1.1\r\n" RAW_HANDSHAKE "%s\r\n", path, headers); }
 
 static void handshakes_are_refused_with_a_reason(void **state)
 {
@@ -543,11 +561,16 @@ static void handshakes_are_refused_with_a_reason(void **state)
     assert_problem(handshake("/ws", "Origin: https://evil.example\r\n"), 403, "origin_refused");
     assert_problem(handshake("/ws/chat/No%20Room", ""), 404, "room_not_found");
     assert_problem(handshake("/ws/nowhere", ""), 404, "not_found");
-    assert_problem(ask("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n"), 400, "invalid_field");
-    assert_problem(ask("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n"), 400, "invalid_field");
+    assert_problem(ask("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n"),
+                   400, "invalid_field");
+    assert_problem(ask("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
+                       "13\r\nSec-WebSocket-Key: short\r\n\r\n"),
+                   400, "invalid_field");
     assert_problem(ask("POST /ws HTTP/1.1\r\n" RAW_HANDSHAKE "\r\n"), 405, "method_not_allowed");
     assert_problem(ask("GET /ws HTTP/1.1\r\n" RAW_HANDSHAKE "Content-Length: 1\r\n\r\nx"), 400, "invalid_field");
-    assert_int_equal(ask("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"), 426);
+    assert_int_equal(ask("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
+                         "8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+                     426);
     assert_true(raw_header(head, "Sec-WebSocket-Version", value, sizeof value));
     assert_string_equal(value, "13");
     assert_int_equal(get("/ws", ""), 426);
@@ -574,8 +597,10 @@ static void a_token_that_comes_with_the_handshake_authenticates(void **state)
     (void)state;
     for (int by_query = 0; by_query < 2; by_query++) {
         int fd = raw_connect(f.port);
-        int n = by_query ? snprintf(request, sizeof request, "GET /ws/chat/general?token=%s HTTP/1.1\r\n" RAW_HANDSHAKE "\r\n", f.access)
-                         : snprintf(request, sizeof request, "GET /ws/chat/general HTTP/1.1\r\n" RAW_HANDSHAKE "Origin: http://127.0.0.1\r\n%s\r\n", bearer(f.access));
+        int n = by_query
+                    ? snprintf(request, sizeof request, "GET /ws/chat/general?token=%s HTTP/1.1\r\n" RAW_HANDSHAKE "\r\n", f.access)
+                    : snprintf(request, sizeof request,
+                               "GET /ws/chat/general HTTP/1.1\r\n" RAW_HANDSHAKE "Origin: http://127.0.0.1\r\n%s\r\n", bearer(f.access));
         assert_true(raw_send(fd, request, (size_t)n));
         assert_true(raw_read_head(fd, head, sizeof head) > 0);
         assert_non_null(strstr(head, "HTTP/1.1 101 "));
@@ -669,7 +694,8 @@ static void clients_come_by_ipv6_as_by_ipv4(void **state)
     char request[2048], token[1024], all[64];
     int port, fd[CLIENTS];
     (void)state;
-    while (live_active_connections(f.hub) > 0) sched_yield(); /* of the tests before */
+    while (live_active_connections(f.hub) > 0)
+        sched_yield(); /* of the tests before */
     int before = raw_count_descriptors();
     both.listen = "::";
     if (confab_failed(http_start(&config, &server, &port, &problem))) {
@@ -698,7 +724,8 @@ static void clients_come_by_ipv6_as_by_ipv4(void **state)
     /* The domain sees the client's own address. */
     int one = connect_v6(port);
     static const char json[] = "{\"username\":\"alice\",\"password\":\"correct horse\"}";
-    int n = snprintf(request, sizeof request, "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+    int n = snprintf(request, sizeof request,
+                     "POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                      sizeof json - 1, json);
     assert_true(raw_send(one, request, (size_t)n));
     assert_int_equal(raw_read_answer(one, head, sizeof head, body, sizeof body), 200);
@@ -714,7 +741,8 @@ static void clients_come_by_ipv6_as_by_ipv4(void **state)
     assert_int_equal(raw_read_all(stranger, all, sizeof all), 0);
     close(stranger);
     http_stop(server);
-    while (raw_count_descriptors() > before) sched_yield(); /* the hub closes what its clients closed */
+    while (raw_count_descriptors() > before)
+        sched_yield(); /* the hub closes what its clients closed */
     buf_free(&problem);
 }
 

@@ -64,10 +64,7 @@ static inline size_t raw_read_all(int fd, char *out, size_t cap)
     return n;
 }
 
-static inline bool raw_read_exactly(int fd, void *out, size_t n)
-{
-    return recv(fd, out, n, MSG_WAITALL) == (ssize_t)n;
-}
+static inline bool raw_read_exactly(int fd, void *out, size_t n) { return recv(fd, out, n, MSG_WAITALL) == (ssize_t)n; }
 
 /* True when the peer has closed (or reset) and nothing more comes. */
 static inline bool raw_is_closed(int fd)
@@ -107,15 +104,16 @@ static inline int raw_read_answer(int fd, char *head, size_t head_cap, char *bod
     return status;
 }
 
-#define RAW_HANDSHAKE                                                                                                                  \
-    "Host: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"                                    \
+#define RAW_HANDSHAKE                                                                                                                      \
+    "Host: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"                                        \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 /* Descriptors this process has open. */
 static inline int raw_count_descriptors(void)
 {
     int count = 0;
-    for (int fd = 0; fd < 4096; fd++) count += dup2(fd, fd) == fd;
+    for (int fd = 0; fd < 4096; fd++)
+        count += dup2(fd, fd) == fd;
     return count;
 }
 
