@@ -78,9 +78,12 @@ static confab_err move_old_away(const struct db_folder *f, buf *problem)
     if (!shm || !kept) e = db_no_memory();
     for (size_t i = 0; i < 2 && !confab_failed(e); i++) {
         char *from = db_path_join(f->database, suffixes[i]), *to = db_path_join(kept, suffixes[i]);
-        if (!from || !to) e = db_no_memory();
-        else if (access(from, F_OK) == 0) e = move(from, to, problem);
-        else (void)unlink(to); /* what was kept by an earlier restore does not belong to this one */
+        if (!from || !to)
+            e = db_no_memory();
+        else if (access(from, F_OK) == 0)
+            e = move(from, to, problem);
+        else
+            (void)unlink(to); /* what was kept by an earlier restore does not belong to this one */
         free(from);
         free(to);
     }
@@ -118,8 +121,10 @@ confab_err store_restore(const char *folder, const char *file, store_progress_fn
     fold_log_in(f.database);
     e = move_old_away(&f, problem);
     if (!confab_failed(e)) e = move(fresh, f.database, problem);
-    if (confab_failed(e)) (void)unlink(fresh); /* the old one is where it was, or beside it as .before-restore */
-    else LOG_INFO("database restored", LOG_STR("from", file));
+    if (confab_failed(e))
+        (void)unlink(fresh); /* the old one is where it was, or beside it as .before-restore */
+    else
+        LOG_INFO("database restored", LOG_STR("from", file));
 out:
     if (confab_failed(e) && problem && problem->len == 0) buf_append_str(problem, confab_err_sentence(e));
     free(fresh);

@@ -13,14 +13,17 @@ struct db_chunk {
 /* n bytes that stay where they are until clear. */
 static char *take(struct db_batch *b, size_t n)
 {
-    while (b->at && b->at->size - b->at->used < n && b->at->next) b->at = b->at->next;
+    while (b->at && b->at->size - b->at->used < n && b->at->next)
+        b->at = b->at->next;
     if (!b->at || b->at->size - b->at->used < n) {
         size_t size = n > CHUNK_BYTES ? n : CHUNK_BYTES;
         struct db_chunk *c = malloc(sizeof *c + size);
         if (!c) return NULL;
         *c = (struct db_chunk){.size = size};
-        if (b->at) b->at->next = c;
-        else b->first = c;
+        if (b->at)
+            b->at->next = c;
+        else
+            b->first = c;
         b->at = c;
     }
     char *p = b->at->data + b->at->used;

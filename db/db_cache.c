@@ -8,7 +8,8 @@ enum { USERS_MAX = 1 << 16, ROOMS_MAX = 1 << 13, MEMBERS_MAX = 1 << 18, SESSIONS
 static void clear_map(struct map *m)
 {
     size_t at = 0;
-    for (void *v; (v = map_next(m, &at, NULL));) free(v);
+    for (void *v; (v = map_next(m, &at, NULL));)
+        free(v);
     map_free(m);
 }
 
@@ -56,7 +57,8 @@ void db_cache_drop_user(struct db_cache *c, int64_t id) { free(map_remove(&c->us
 static int64_t slug_key(span slug)
 {
     uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < slug.n; i++) h = (h ^ (unsigned char)slug.p[i]) * 1099511628211u;
+    for (size_t i = 0; i < slug.n; i++)
+        h = (h ^ (unsigned char)slug.p[i]) * 1099511628211u;
     return (int64_t)h;
 }
 

@@ -34,13 +34,15 @@ static void complain(buf *problem, const char *what, const char *slug, int64_t n
 /* What the migrations make of an empty database, compared object by object. */
 static confab_err check_schema(struct db_conn *c, struct store_check_report *r, buf *problem)
 {
-    static const char *const list = "SELECT coalesce(group_concat(type || ':' || name || ':' || coalesce(sql, ''), char(10)), '')"
-                                    " FROM (SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name)";
+    static const char *const list =
+        "SELECT coalesce(group_concat(type || ':' || name || ':' || coalesce(sql, ''), char(10)), '')"
+        " FROM (SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name)";
     sqlite3 *model = NULL;
     sqlite3_stmt *a = NULL, *b = NULL;
     struct db_migrations m = db_migrations_builtin();
     int rc = sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    for (size_t i = 0; i < m.count && rc == SQLITE_OK; i++) rc = sqlite3_exec(model, (const char *)m.files[i].data, NULL, NULL, NULL);
+    for (size_t i = 0; i < m.count && rc == SQLITE_OK; i++)
+        rc = sqlite3_exec(model, (const char *)m.files[i].data, NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_prepare_v2(model, list, -1, &a, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_prepare_v2(c->sqlite, list, -1, &b, NULL);
     if (rc == SQLITE_OK && sqlite3_step(a) == SQLITE_ROW && (rc = sqlite3_step(b)) == SQLITE_ROW) {
@@ -140,8 +142,8 @@ static confab_err check_log(struct db_conn *c, const struct checked_room *room, 
     if (confab_failed(e)) return e;
     int64_t holes = events ? last - first + 1 - events : 0;
     if (events && first > room->first_seq) holes += first - room->first_seq;
-    if (events && first < room->first_seq) holes += 1;             /* trimmed events that are still there */
-    if (!events && room->first_seq > 1) holes += room->first_seq;  /* a trimmed log keeps its newest event */
+    if (events && first < room->first_seq) holes += 1;            /* trimmed events that are still there */
+    if (!events && room->first_seq > 1) holes += room->first_seq; /* a trimmed log keeps its newest event */
     if (holes) complain(problem, "holes in the log", room->slug, holes);
     r->events += events;
     r->holes += holes;
@@ -172,7 +174,8 @@ static confab_err check_rooms(struct db_conn *c, struct store_check_report *r, s
     size_t n = 0;
     int64_t total = 0;
     confab_err e = list_rooms(c, &a, &rooms, &n);
-    for (size_t i = 0; i < n; i++) total += rooms[i].last_seq ? rooms[i].last_seq - rooms[i].first_seq + 1 : 0;
+    for (size_t i = 0; i < n; i++)
+        total += rooms[i].last_seq ? rooms[i].last_seq - rooms[i].first_seq + 1 : 0;
     for (size_t i = 0; i < n && !confab_failed(e); i++) {
         if (progress) progress(ctx, r->events, total);
         e = check_log(c, &rooms[i], r, problem);

@@ -2,14 +2,9 @@
 
 #include "confab/log.h"
 
-/* In pages of 4 KiB. */
-enum {
-    SOFT_FRAMES = 16384,        /* 64 MiB: start copying */
-    HARD_FRAMES = 4 * SOFT_FRAMES,
-    REST_FRAMES = 1024,         /* what the writer may copy itself without a stall worth mentioning */
-    ROUNDS = 4,
-    RESTART_WAIT_MS = 100
-};
+enum { ROUNDS = 4, RESTART_WAIT_MS = 100 };
+
+struct db_checkpoint_limits db_checkpoint_limits = {.soft = 16384, .hard = 65536, .rest = 1024};
 
 static int note_frames(void *ctx, sqlite3 *db, const char *schema, int frames)
 {
@@ -47,7 +42,7 @@ static void *run(void *arg)
         int left = -1;
         for (int i = 0; i < ROUNDS; i++) {
             left = copy(c->conn, SQLITE_CHECKPOINT_PASSIVE, NULL);
-            if (left <= REST_FRAMES) break;
+            if (left <= c->limits.rest) break;
         }
         pthread_mutex_lock(&c->lock);
         c->wanted = false;
@@ -59,7 +54,8 @@ static void *run(void *arg)
 
 confab_err db_checkpointer_start(struct db_checkpointer *c, struct db_conn *conn, struct db_conn *writer)
 {
-    *c = (struct db_checkpointer){.conn = conn, .copied_frames = -1, .ask_at = SOFT_FRAMES, .restart_at = HARD_FRAMES};
+    const struct db_checkpoint_limits limits = db_checkpoint_limits;
+    *c = (struct db_checkpointer){.conn = conn, .limits = limits, .copied_frames = -1, .ask_at = limits.soft, .restart_at = limits.hard};
     (void)pthread_mutex_init(&c->lock, NULL);
     (void)pthread_cond_init(&c->wake, NULL);
     if (pthread_create(&c->thread, NULL, run, c) != 0) {
@@ -108,15 +104,15 @@ static void restart(struct db_checkpointer *c, struct db_conn *writer)
     (void)copy(writer, SQLITE_CHECKPOINT_RESTART, NULL);
     (void)sqlite3_busy_timeout(writer->sqlite, writer->busy_timeout_ms);
     /* A backup holds a snapshot for long; waiting for it at every commit would stall each of them. */
-    c->restart_at = c->frames + SOFT_FRAMES;
+    c->restart_at = c->frames + c->limits.soft;
 }
 
 /* The log began anew: the thresholds count from its beginning again. */
 static void notice_restart(struct db_checkpointer *c)
 {
     if (c->frames < c->last_frames) {
-        c->ask_at = SOFT_FRAMES;
-        c->restart_at = HARD_FRAMES;
+        c->ask_at = c->limits.soft;
+        c->restart_at = c->limits.hard;
         c->copied_frames = -1;
     }
     c->last_frames = c->frames;
@@ -131,7 +127,7 @@ void db_checkpointer_after_commit(struct db_checkpointer *c, struct db_conn *wri
     } else if (c->frames >= c->restart_at) {
         restart(c, writer);
     } else if (c->frames >= c->ask_at) {
-        c->ask_at = c->frames + REST_FRAMES; /* not at every commit while readers keep the log from starting again */
+        c->ask_at = c->frames + c->limits.rest; /* not at every commit while readers keep the log from starting again */
         ask(c);
     }
 }
@@ -139,6 +135,8 @@ void db_checkpointer_after_commit(struct db_checkpointer *c, struct db_conn *wri
 void db_checkpointer_idle(struct db_checkpointer *c, struct db_conn *writer)
 {
     if (!c->started || c->frames == 0 || c->frames == c->copied_frames) return;
-    if (atomic_exchange(&c->rest_wanted, false)) copy_rest(c, writer);
-    else ask(c);
+    if (atomic_exchange(&c->rest_wanted, false))
+        copy_rest(c, writer);
+    else
+        ask(c);
 }

@@ -122,8 +122,10 @@ confab_err db_pragma_int(sqlite3 *db, const char *sql, int64_t *out)
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_step(s);
-    if (rc == SQLITE_ROW) *out = sqlite3_column_int64(s, 0);
-    else if (rc == SQLITE_DONE) rc = SQLITE_ERROR;
+    if (rc == SQLITE_ROW)
+        *out = sqlite3_column_int64(s, 0);
+    else if (rc == SQLITE_DONE)
+        rc = SQLITE_ERROR;
     int end = sqlite3_finalize(s);
     return db_error(end != SQLITE_OK ? end : rc);
 }
@@ -145,9 +147,11 @@ static confab_err set_up(sqlite3 *db, const struct db_open *o, buf *problem)
     }
     /* The page size counts for a new file only and must come before WAL. Checkpoints are the store's own business. secure_delete:
      * what people delete is overwritten in the file, not only unlinked from it. */
-    confab_err e = db_exec(db, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
-                               " PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 134217728;"
-                               " PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY", problem);
+    confab_err e = db_exec(db,
+                           "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
+                           " PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 134217728;"
+                           " PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY",
+                           problem);
     if (!confab_failed(e)) e = db_exec(db, o->durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF", problem);
     return e;
 }
@@ -169,8 +173,10 @@ confab_err db_conn_open(const struct db_open *o, struct db_conn **out, buf *prob
     } else {
         e = set_up(c->sqlite, o, problem);
     }
-    if (confab_failed(e)) db_conn_close(c);
-    else *out = c;
+    if (confab_failed(e))
+        db_conn_close(c);
+    else
+        *out = c;
     return e;
 }
 
@@ -180,7 +186,8 @@ static confab_err resolve_params(struct db_conn *c, enum db_stmt id)
     for (int i = 1; i <= sqlite3_bind_parameter_count(s); i++) {
         const char *name = sqlite3_bind_parameter_name(s, i);
         size_t p = 0;
-        while (p < DB_PARAM_COUNT && (!name || strcmp(params[p], name) != 0)) p++;
+        while (p < DB_PARAM_COUNT && (!name || strcmp(params[p], name) != 0))
+            p++;
         if (p == DB_PARAM_COUNT) return confab_fail_msg(CONFAB_INTERNAL, "A statement has a parameter that is not in the table");
         c->stmts[id].place[p] = (unsigned char)i;
     }
@@ -220,7 +227,8 @@ static void names_free(struct db_names *n)
 void db_conn_close(struct db_conn *c)
 {
     if (!c) return;
-    for (int i = 0; i < DB_STMT_COUNT; i++) (void)sqlite3_finalize(c->stmts[i].handle); /* repeats an error told before */
+    for (int i = 0; i < DB_STMT_COUNT; i++)
+        (void)sqlite3_finalize(c->stmts[i].handle); /* repeats an error told before */
     names_free(c->names);
     int rc = sqlite3_close(c->sqlite);
     assert(rc == SQLITE_OK); /* a statement or backup was left open */
@@ -253,8 +261,10 @@ void db_bind_null(struct db_query *q, enum db_param p) { note_bind(q, sqlite3_bi
 
 void db_bind_text(struct db_query *q, enum db_param p, span v)
 {
-    if (!v.p) note_bind(q, sqlite3_bind_null(q->handle, place_of(q, p)));
-    else note_bind(q, sqlite3_bind_text64(q->handle, place_of(q, p), v.p, v.n, SQLITE_STATIC, SQLITE_UTF8));
+    if (!v.p)
+        note_bind(q, sqlite3_bind_null(q->handle, place_of(q, p)));
+    else
+        note_bind(q, sqlite3_bind_text64(q->handle, place_of(q, p), v.p, v.n, SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void db_bind_blob(struct db_query *q, enum db_param p, const void *v, size_t n)

@@ -55,7 +55,7 @@ void db_library_init(void);
 struct db_open {
     const char *path;
     enum db_role role;
-    bool durable;        /* false: synchronous=OFF, for throw-away databases */
+    bool durable; /* false: synchronous=OFF, for throw-away databases */
     int busy_timeout_ms;
 };
 CONFAB_MUST_CHECK confab_err db_conn_open(const struct db_open *o, struct db_conn **out, buf *problem);
@@ -68,13 +68,13 @@ void db_bind_int(struct db_query *q, enum db_param p, int64_t v);
 void db_bind_text(struct db_query *q, enum db_param p, span v); /* borrowed until finish; an absent span is NULL */
 void db_bind_blob(struct db_query *q, enum db_param p, const void *v, size_t n);
 void db_bind_null(struct db_query *q, enum db_param p);
-bool db_step(struct db_query *q);                               /* true: there is a row */
-int64_t db_column_int(struct db_query *q);                      /* columns are read in order */
-span db_column_text(struct db_query *q);                        /* absent where NULL */
-CONFAB_MUST_CHECK confab_err db_finish(struct db_query *q);     /* resets; says how it went */
+bool db_step(struct db_query *q);                           /* true: there is a row */
+int64_t db_column_int(struct db_query *q);                  /* columns are read in order */
+span db_column_text(struct db_query *q);                    /* absent where NULL */
+CONFAB_MUST_CHECK confab_err db_finish(struct db_query *q); /* resets; says how it went */
 /* For a statement without rows or parameters. */
 CONFAB_MUST_CHECK confab_err db_run(struct db_conn *c, enum db_stmt id);
-int64_t db_changes(const struct db_conn *c);                    /* rows the last statement wrote itself */
+int64_t db_changes(const struct db_conn *c); /* rows the last statement wrote itself */
 
 /* The one place where SQLite's codes become ours. */
 confab_err db_error(int rc);

@@ -47,7 +47,8 @@ confab_err db_copy_verify(sqlite3 *db, int64_t *complaints, buf *problem)
 {
     *complaints = 0;
     confab_err e = count_rows(db, "PRAGMA integrity_check(100)", "ok", NULL, complaints, problem);
-    if (!confab_failed(e)) e = count_rows(db, "PRAGMA foreign_key_check", NULL, "a row refers to one that is not there", complaints, problem);
+    if (!confab_failed(e))
+        e = count_rows(db, "PRAGMA foreign_key_check", NULL, "a row refers to one that is not there", complaints, problem);
     return e;
 }
 

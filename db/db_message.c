@@ -50,7 +50,8 @@ static confab_err read_reactions(store_tx *tx, int64_t room_id, int64_t reader_i
     while (db_step(&q)) {
         int64_t seq = db_key_seq(db_column_int(&q));
         if (list[at].seq != seq) count = cap = 0; /* the next message's list begins */
-        while (at < n && list[at].seq < seq) at++;
+        while (at < n && list[at].seq < seq)
+            at++;
         if (at == n) break;
         if (list[at].seq > seq || list[at].deleted) continue;
         all = db_list_grow(a, all, count, &cap, sizeof *all);
@@ -79,7 +80,7 @@ static void reverse(struct message_view *list, size_t n)
 
 struct page {
     enum db_stmt stmt;
-    int64_t lo, hi;     /* exclusive keys */
+    int64_t lo, hi; /* exclusive keys */
     size_t limit;
 };
 
@@ -130,10 +131,7 @@ confab_err store_message_get(store_tx *tx, int64_t room_id, int64_t reader_id, i
 {
     if (!db_room_id_is_valid(room_id)) return confab_fail(CONFAB_ROOM_NOT_FOUND);
     if (!db_seq_is_valid(seq)) return confab_fail(CONFAB_MESSAGE_NOT_FOUND);
-    struct page p = {.stmt = DB_S_messages_up,
-                     .lo = db_event_key(room_id, seq - 1),
-                     .hi = db_event_key(room_id, seq) + 1,
-                     .limit = 1};
+    struct page p = {.stmt = DB_S_messages_up, .lo = db_event_key(room_id, seq - 1), .hi = db_event_key(room_id, seq) + 1, .limit = 1};
     struct message_view *list = NULL;
     size_t n = 0;
     bool more = false;

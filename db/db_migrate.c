@@ -116,7 +116,8 @@ confab_err db_migrate_inspect(const char *path, struct db_migrations m, enum db_
 static confab_err record(struct db_conn *c, const struct embedded_file *f, int64_t version)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(c->sqlite, "INSERT INTO migrations (version, name, sha256, applied_ms) VALUES (?1, ?2, ?3, ?4)", -1, &s, NULL);
+    int rc =
+        sqlite3_prepare_v2(c->sqlite, "INSERT INTO migrations (version, name, sha256, applied_ms) VALUES (?1, ?2, ?3, ?4)", -1, &s, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 1, version);
     if (rc == SQLITE_OK) rc = sqlite3_bind_text(s, 2, f->name, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK) rc = sqlite3_bind_text(s, 3, f->sha256, -1, SQLITE_STATIC);
@@ -187,7 +188,8 @@ confab_err db_migrate_apply(struct db_conn *c, struct db_migrations m, buf *prob
         if (!confab_failed(e) && more) e = apply_one(c, &m.files[version], version + 1, problem);
         if (!confab_failed(e)) e = db_exec(c->sqlite, "COMMIT", problem);
         if (confab_failed(e)) {
-            if (!sqlite3_get_autocommit(c->sqlite)) (void)sqlite3_exec(c->sqlite, "ROLLBACK", NULL, NULL, NULL); /* the first error counts */
+            if (!sqlite3_get_autocommit(c->sqlite))
+                (void)sqlite3_exec(c->sqlite, "ROLLBACK", NULL, NULL, NULL); /* the first error counts */
             return e;
         }
         if (!more) return confab_ok();

@@ -19,8 +19,10 @@ static void run_one(struct db_reader *r, struct store_job *job, confab_err snaps
 {
     store_tx tx = {.store = r->store, .conn = r->conn, .now_ms = clock_wall_ms()};
     job->result = confab_failed(snapshot) ? snapshot : job->run(job, &tx);
-    if (job->result.code == CONFAB_NEEDS_WRITER) give_to_writer(r->store, job);
-    else job->done(job);
+    if (job->result.code == CONFAB_NEEDS_WRITER)
+        give_to_writer(r->store, job);
+    else
+        job->done(job);
 }
 
 static void run_some(struct db_reader *r, struct queue_node *first)

@@ -100,8 +100,10 @@ confab_err store_room_create(store_tx *tx, const struct room_new *in, struct roo
 
 static void bind_int_if(struct db_query *q, enum db_param p, int64_t v, bool given)
 {
-    if (given) db_bind_int(q, p, v);
-    else db_bind_null(q, p);
+    if (given)
+        db_bind_int(q, p, v);
+    else
+        db_bind_null(q, p);
 }
 
 confab_err store_room_update(store_tx *tx, int64_t id, const struct room_patch *patch)

@@ -10,10 +10,8 @@
 
 static confab_err open_conn(const store *s, enum db_role role, struct db_conn **out, buf *problem)
 {
-    const struct db_open o = {.path = s->folder.database,
-                              .role = role,
-                              .durable = !s->folder.temporary,
-                              .busy_timeout_ms = DB_BUSY_TIMEOUT_MS};
+    const struct db_open o = {
+        .path = s->folder.database, .role = role, .durable = !s->folder.temporary, .busy_timeout_ms = DB_BUSY_TIMEOUT_MS};
     return db_conn_open(&o, out, problem);
 }
 
@@ -188,7 +186,8 @@ static confab_err wait_for(store *s, struct store_job *job, confab_err (*submit_
     confab_err e = submit_job(s, &w.job);
     if (!confab_failed(e)) {
         pthread_mutex_lock(&w.lock);
-        while (!w.finished) pthread_cond_wait(&w.wake, &w.lock);
+        while (!w.finished)
+            pthread_cond_wait(&w.wake, &w.lock);
         pthread_mutex_unlock(&w.lock);
         e = w.job.result;
     }

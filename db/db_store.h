@@ -24,11 +24,11 @@
 struct store_tx {
     struct store *store;
     struct db_conn *conn;
-    struct db_batch *batch;  /* NULL: a reader's */
-    struct db_cache *cache;  /* NULL: a reader's */
+    struct db_batch *batch; /* NULL: a reader's */
+    struct db_cache *cache; /* NULL: a reader's */
     int64_t now_ms;
-    uint64_t duplicates;     /* found in this batch */
-    bool has_purges;         /* a room was deleted: its log is to be removed */
+    uint64_t duplicates; /* found in this batch */
+    bool has_purges;     /* a room was deleted: its log is to be removed */
 };
 
 struct db_reader {
@@ -41,15 +41,15 @@ struct store {
     struct db_folder folder;
     char epoch[EPOCH_SIZE];
     struct queue writes, reads;
-    atomic_bool closing;       /* set after `writes` is closed: the writer ends when it is empty */
+    atomic_bool closing; /* set after `writes` is closed: the writer ends when it is empty */
 
     pthread_t writer;
     bool writer_started;
     struct db_conn *writer_conn;
     struct db_cache cache;
     struct db_batch batch;
-    int64_t data_version;      /* writer: as of its last look; another process's commit changes it */
-    bool purging;              /* writer: a deleted room's log is still there */
+    int64_t data_version; /* writer: as of its last look; another process's commit changes it */
+    bool purging;         /* writer: a deleted room's log is still there */
     struct db_reader *readers;
     int reader_count;
     struct db_checkpointer checkpointer;
@@ -58,20 +58,17 @@ struct store {
     struct store_observer observer;
 
     pthread_mutex_t health_lock;
-    confab_err health;         /* why the last write transaction failed; OK after one that did not */
+    confab_err health; /* why the last write transaction failed; OK after one that did not */
 };
 
 /* Thread bodies and their parts. */
 void *db_writer_main(void *store);
 void *db_reader_main(void *reader);
-confab_err db_store_health(store *s);                 /* Thread: any */
-void db_store_set_health(store *s, confab_err e);     /* Thread: writer */
+confab_err db_store_health(store *s);             /* Thread: any */
+void db_store_set_health(store *s, confab_err e); /* Thread: writer */
 
 /* For every function that writes: OK on the writer, NEEDS_WRITER elsewhere. */
-static inline confab_err db_need_writer(const store_tx *tx)
-{
-    return tx->batch ? confab_ok() : confab_fail(CONFAB_NEEDS_WRITER);
-}
+static inline confab_err db_need_writer(const store_tx *tx) { return tx->batch ? confab_ok() : confab_fail(CONFAB_NEEDS_WRITER); }
 
 /* The packed key of the log, and back. */
 static inline int64_t db_event_key(int64_t room_id, int64_t seq) { return room_id << DB_SEQ_BITS | seq; }

@@ -86,10 +86,14 @@ confab_err store_user_update(store_tx *tx, int64_t id, const struct user_patch *
     db_start(&q, tx->conn, DB_S_user_update);
     db_bind_int(&q, DB_P_id, id);
     db_bind_text(&q, DB_P_display_name, patch->display_name);
-    if (patch->disabled >= 0) db_bind_int(&q, DB_P_disabled, patch->disabled != 0);
-    else db_bind_null(&q, DB_P_disabled);
-    if (patch->role != 0) db_bind_int(&q, DB_P_role, patch->role);
-    else db_bind_null(&q, DB_P_role);
+    if (patch->disabled >= 0)
+        db_bind_int(&q, DB_P_disabled, patch->disabled != 0);
+    else
+        db_bind_null(&q, DB_P_disabled);
+    if (patch->role != 0)
+        db_bind_int(&q, DB_P_role, patch->role);
+    else
+        db_bind_null(&q, DB_P_role);
     return finish_change(tx, &q, id);
 }
 

@@ -10,8 +10,8 @@
 enum { HOLD_BYTES = 124 * 1024 };
 
 struct vfs_file {
-    sqlite3_file base;   /* first member */
-    sqlite3_file *real;  /* behind this struct, in the same allocation */
+    sqlite3_file base;  /* first member */
+    sqlite3_file *real; /* behind this struct, in the same allocation */
     bool is_log;
     char *held;          /* HOLD_BYTES; NULL until the first write to a log, or where there is no memory for it */
     sqlite3_int64 start; /* offset in the file of the first byte held */

@@ -117,8 +117,10 @@ static confab_err run_transaction(store *s, struct queue_node *first, bool *fore
         e = s->writer_conn->hard;
     }
     if (!confab_failed(e)) e = commit(s, &tx);
-    if (confab_failed(e)) roll_back(s);
-    else metric_add(METRIC_DUPLICATES, tx.duplicates);
+    if (confab_failed(e))
+        roll_back(s);
+    else
+        metric_add(METRIC_DUPLICATES, tx.duplicates);
     return e;
 }
 
@@ -156,7 +158,8 @@ static void answer_batch(store *s, struct queue_node *first, confab_err batch_er
 static void run_batch(store *s, struct queue_node *first)
 {
     size_t jobs = 0;
-    for (struct queue_node *n = first; n; n = n->next) jobs++;
+    for (struct queue_node *n = first; n; n = n->next)
+        jobs++;
     metric_gauge_add(METRIC_WRITER_QUEUE, -(int64_t)jobs);
     int64_t began = clock_mono_us();
     bool foreign = false;
@@ -217,10 +220,14 @@ void *db_writer_main(void *arg)
     store *s = arg;
     for (;;) {
         struct queue_node *first = queue_wait_take(&s->writes, DB_BATCH_MAX, s->purging ? 0 : DB_IDLE_POLL_MS);
-        if (first) run_batch(s, first);
-        else if (atomic_load(&s->closing)) break; /* closed and empty */
-        else if (s->purging) purge(s);
-        else idle(s);
+        if (first)
+            run_batch(s, first);
+        else if (atomic_load(&s->closing))
+            break; /* closed and empty */
+        else if (s->purging)
+            purge(s);
+        else
+            idle(s);
     }
     forget(s);
     db_batch_free(&s->batch);

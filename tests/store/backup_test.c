@@ -22,7 +22,9 @@ static void *post_on(void *arg)
 {
     struct load *l = arg;
     while (!atomic_load(&l->stop)) {
-        struct append_args a = {.event = {.room_id = l->room.id, .kind = EVENT_MESSAGE, .actor_id = l->ann.id,
+        struct append_args a = {.event = {.room_id = l->room.id,
+                                          .kind = EVENT_MESSAGE,
+                                          .actor_id = l->ann.id,
                                           .text = SPAN_LIT("meanwhile, people go on talking, and every commit is newer than the copy")}};
         if (confab_failed(do_write(l->s, run_append, &a))) break;
         atomic_fetch_add(&l->posted, 1);
@@ -46,7 +48,8 @@ static void note_progress(void *ctx, int64_t done, int64_t total)
     t->calls++;
     if (t->load) { /* somebody commits between each two steps of the copy */
         int before = atomic_load(&t->load->posted);
-        while (atomic_load(&t->load->posted) == before && !atomic_load(&t->load->stop)) (void)usleep(100);
+        while (atomic_load(&t->load->posted) == before && !atomic_load(&t->load->stop))
+            (void)usleep(100);
     }
 }
 
@@ -134,11 +137,13 @@ static void restore_brings_back_the_old_content_with_a_new_epoch(void **state)
     struct told t = {0};
     struct user ann = make_user(f->s, "ann");
     struct room room = make_room(f->s, "general");
-    for (int i = 0; i < 5; i++) post(f->s, &room, &ann, "in the backup", NULL);
+    for (int i = 0; i < 5; i++)
+        post(f->s, &room, &ann, "in the backup", NULL);
     (void)strcpy(epoch, store_epoch(f->s));
     fixture_path(path, f->folder, "backup.db");
     assert_ok(store_backup(f->s, path, NULL, NULL, NULL));
-    for (int i = 0; i < 5; i++) post(f->s, &room, &ann, "after it", NULL);
+    for (int i = 0; i < 5; i++)
+        post(f->s, &room, &ann, "after it", NULL);
     store_close(f->s);
     assert_ok(store_restore(f->folder, path, note_progress, &t, NULL));
     assert_true(t.calls > 0 && t.done == t.total);
@@ -194,7 +199,8 @@ static void restore_of_a_bad_file_changes_nothing(void **state)
     fixture_path(path, f->folder, "bad.db");
     FILE *bad = fopen(path, "wb");
     assert_non_null(bad);
-    for (int i = 0; i < 1000; i++) (void)fputs("not a database", bad);
+    for (int i = 0; i < 1000; i++)
+        (void)fputs("not a database", bad);
     assert_int_equal(fclose(bad), 0);
     buf_clear(&problem);
     assert_code(store_restore(f->folder, path, NULL, NULL, &problem), CONFAB_STORE_CORRUPT);
@@ -239,13 +245,13 @@ static void sql(const char *folder, const char *text)
 }
 
 struct wrong {
-    const char *what;  /* done to the database behind the store's back */
+    const char *what; /* done to the database behind the store's back */
     int holes, views, errors;
 };
 
 /* Each on a database of its own: ann's message 1 and edit 2, her message 3 with a reaction 4, a deleted message 5. */
 static const struct wrong wrongs[] = {
-    {"DELETE FROM events WHERE seq = 4", 1, 1, 0}, /* and the reaction has no event any more */
+    {"DELETE FROM events WHERE seq = 4", 1, 1, 0},                /* and the reaction has no event any more */
     {"UPDATE rooms SET first_seq = 0 + 3 WHERE id = 1", 1, 1, 0}, /* the edit's event lies before the cut: the view has no origin */
     {"UPDATE message_views SET text = 'forged' WHERE event_id & 0xFF = 1", 0, 2, 0},
     {"DELETE FROM message_views WHERE deleted = 1", 0, 1, 0},
@@ -320,7 +326,8 @@ static void check_of_a_damaged_page_is_a_finding(void **state)
     buf problem = {0};
     struct user ann = make_user(f->s, "ann");
     struct room room = make_room(f->s, "general");
-    for (int i = 0; i < 500; i++) post(f->s, &room, &ann, "enough for a few pages of messages", NULL);
+    for (int i = 0; i < 500; i++)
+        post(f->s, &room, &ann, "enough for a few pages of messages", NULL);
     store_close(f->s);
     fixture_path(path, f->folder, "confab.db");
     struct stat st;
@@ -328,7 +335,8 @@ static void check_of_a_damaged_page_is_a_finding(void **state)
     FILE *file = fopen(path, "r+b");
     assert_non_null(file);
     assert_int_equal(fseek(file, (long)st.st_size - 2 * 4096, SEEK_SET), 0);
-    for (int i = 0; i < 4096; i++) (void)putc(0x5a, file);
+    for (int i = 0; i < 4096; i++)
+        (void)putc(0x5a, file);
     assert_int_equal(fclose(file), 0);
     f->s = fixture_open(f->folder); /* the damage is far from the root: found when it is met */
     assert_ok(store_check(f->s, &r, NULL, NULL, &problem));

@@ -30,7 +30,9 @@ static confab_err run_item(struct store_job *job, store_tx *tx)
 {
     struct item *i = (struct item *)job;
     bool duplicate;
-    struct event e = {.room_id = i->run->rooms[i->number % 3].id, .kind = EVENT_MESSAGE, .actor_id = i->run->ann.id,
+    struct event e = {.room_id = i->run->rooms[i->number % 3].id,
+                      .kind = EVENT_MESSAGE,
+                      .actor_id = i->run->ann.id,
                       .text = SPAN_LIT("a message that takes a little room on the page, so that pages fill"),
                       .client_id = span_of(i->client_id)};
     confab_err err = store_event_append(tx, &e, &duplicate);
@@ -61,8 +63,10 @@ static void assert_answers_are_true(struct run *r, struct item *items)
     for (int i = 0; i < JOBS; i++) {
         struct stored f = {.run = r, .item = &items[i]};
         assert_ok(do_read(r->s, run_find, &f));
-        if (confab_failed(items[i].job.result)) assert_int_equal(f.seq, 0);
-        else assert_int_equal(f.seq, items[i].seq);
+        if (confab_failed(items[i].job.result))
+            assert_int_equal(f.seq, 0);
+        else
+            assert_int_equal(f.seq, items[i].seq);
     }
 }
 
@@ -81,7 +85,8 @@ static bool is_healthy(void *ctx) { return !confab_failed(store_health(ctx, NULL
 
 static void assert_logs_are_whole(struct run *r)
 {
-    for (int i = 0; i < 3; i++) assert_true(read_log(r->s, r->rooms[i].id).ordered);
+    for (int i = 0; i < 3; i++)
+        assert_true(read_log(r->s, r->rooms[i].id).ordered);
 }
 
 /* The n-th fails, n = 1, 2, … until the jobs pass without the fault. */
@@ -181,8 +186,8 @@ static void duplicate_of_a_failed_commit_is_not_taken_for_stored(void **state)
     struct user ann = make_user(f->s, "ann");
     struct room room = make_room(f->s, "general");
     fault_vfs_arm(FAULT_SYNC, 1, SQLITE_IOERR_FSYNC, false);
-    struct append_args a = {.event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id, .text = SPAN_LIT("x"),
-                                      .client_id = SPAN_LIT("k")}};
+    struct append_args a = {
+        .event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id, .text = SPAN_LIT("x"), .client_id = SPAN_LIT("k")}};
     assert_code(do_write(f->s, run_append, &a), CONFAB_STORE_FAILED);
     fault_vfs_disarm();
     assert_ok(do_write(f->s, run_append, &a));
@@ -207,7 +212,8 @@ static void unreadable_page_fails_the_request_and_not_the_process(void **state)
     struct fixture *f = *state;
     struct user ann = make_user(f->s, "ann");
     struct room room = make_room(f->s, "general");
-    for (int i = 0; i < 200; i++) post(f->s, &room, &ann, "a message of some length, to need more pages than one", NULL);
+    for (int i = 0; i < 200; i++)
+        post(f->s, &room, &ann, "a message of some length, to need more pages than one", NULL);
     store_close(f->s);
     f->s = fixture_open(f->folder); /* with nothing in its page caches */
     fault_vfs_arm(FAULT_READ, 1, SQLITE_IOERR_READ, true);

@@ -10,6 +10,6 @@ void fault_vfs_install(void); /* before the first database is opened */
 /* From now on the nth call (1, 2, …) of the kinds fails with the SQLite code; with `lasting`, every one after it too. */
 void fault_vfs_arm(int kinds, int nth, int code, bool lasting);
 void fault_vfs_disarm(void);
-int fault_vfs_fired(void);    /* calls that failed since it was armed */
+int fault_vfs_fired(void); /* calls that failed since it was armed */
 
 #endif

@@ -23,7 +23,8 @@ static confab_err run_gate(struct store_job *job, store_tx *tx)
     pthread_mutex_lock(&g->lock);
     g->entered = true;
     pthread_cond_broadcast(&g->wake);
-    while (!g->open) pthread_cond_wait(&g->wake, &g->lock);
+    while (!g->open)
+        pthread_cond_wait(&g->wake, &g->lock);
     pthread_mutex_unlock(&g->lock);
     return confab_ok();
 }
@@ -42,7 +43,8 @@ static void gate_shut(struct gate *g, store *s, bool writer)
     *g = (struct gate){.job = {.run = run_gate, .done = gate_done}, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
     assert_ok(writer ? store_submit_write(s, &g->job) : store_submit_read(s, &g->job));
     pthread_mutex_lock(&g->lock);
-    while (!g->entered) pthread_cond_wait(&g->wake, &g->lock);
+    while (!g->entered)
+        pthread_cond_wait(&g->wake, &g->lock);
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -51,7 +53,8 @@ static void gate_open(struct gate *g)
     pthread_mutex_lock(&g->lock);
     g->open = true;
     pthread_cond_broadcast(&g->wake);
-    while (!g->finished) pthread_cond_wait(&g->wake, &g->lock);
+    while (!g->finished)
+        pthread_cond_wait(&g->wake, &g->lock);
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -120,7 +123,8 @@ static void run_as_one_batch(store *s, struct item *items, int n)
 {
     struct gate g;
     gate_shut(&g, s, true);
-    for (int i = 0; i < n; i++) assert_ok(store_submit_write(s, &items[i].job));
+    for (int i = 0; i < n; i++)
+        assert_ok(store_submit_write(s, &items[i].job));
     gate_open(&g);
     struct expect_done d = {items[0].calls, n};
     wait_until(all_done, &d, "the batch is done");
@@ -133,7 +137,8 @@ static void jobs_are_done_in_order_of_submission(void **state)
     static struct item items[4000]; /* more than one batch takes */
     memset(&calls, 0, sizeof calls);
     struct room room = make_room(s, "general");
-    for (int i = 0; i < 4000; i++) items[i] = make_item(&calls, i, room.id);
+    for (int i = 0; i < 4000; i++)
+        items[i] = make_item(&calls, i, room.id);
     run_as_one_batch(s, items, 4000);
     for (int i = 0; i < 4000; i++) {
         assert_int_equal(calls.order[i], i);
@@ -150,7 +155,8 @@ static void queued_jobs_share_one_commit(void **state)
     static struct item items[1000];
     memset(&calls, 0, sizeof calls);
     struct room room = make_room(s, "general");
-    for (int i = 0; i < 1000; i++) items[i] = make_item(&calls, i, room.id);
+    for (int i = 0; i < 1000; i++)
+        items[i] = make_item(&calls, i, room.id);
     uint64_t before = metric_get(METRIC_COMMITS), events = metric_get(METRIC_EVENTS_APPENDED);
     run_as_one_batch(s, items, 1000);
     assert_int_equal(metric_get(METRIC_COMMITS) - before, 2); /* the gate's and theirs */
@@ -164,7 +170,8 @@ static void failing_job_is_undone_alone(void **state)
     struct log_of_calls calls = {0};
     struct item items[5];
     struct room room = make_room(s, "general");
-    for (int i = 0; i < 5; i++) items[i] = make_item(&calls, i, room.id);
+    for (int i = 0; i < 5; i++)
+        items[i] = make_item(&calls, i, room.id);
     items[1].fail_first = true;
     items[1].fail_with = CONFAB_FORBIDDEN;
     items[3].appends = 3;
@@ -188,10 +195,12 @@ static void job_without_savepoint_that_fails_after_writing_spoils_its_batch_and_
     struct log_of_calls calls = {0};
     struct item items[3];
     struct room room = make_room(s, "general");
-    for (int i = 0; i < 3; i++) items[i] = make_item(&calls, i, room.id);
+    for (int i = 0; i < 3; i++)
+        items[i] = make_item(&calls, i, room.id);
     items[1].fail_with = CONFAB_FORBIDDEN;
     run_as_one_batch(s, items, 3);
-    for (int i = 0; i < 3; i++) assert_int_equal(items[i].job.result.code, CONFAB_INTERNAL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(items[i].job.result.code, CONFAB_INTERNAL);
     assert_int_equal(read_log(s, room.id).count, 0);
     assert_ok(store_health(s, NULL));
     calls = (struct log_of_calls){0};
@@ -212,7 +221,8 @@ struct seen {
 static void note_commit(void *ctx, const struct event *events, size_t n)
 {
     struct seen *seen = ctx;
-    for (size_t i = 0; i < n && seen->n < 64; i++) seen->seqs[seen->n++] = events[i].seq;
+    for (size_t i = 0; i < n && seen->n < 64; i++)
+        seen->seqs[seen->n++] = events[i].seq;
     (void)span_copy(events[n - 1].room, seen->room, sizeof seen->room);
     (void)span_copy(events[n - 1].actor, seen->actor, sizeof seen->actor);
     (void)span_copy(events[n - 1].text, seen->text, sizeof seen->text);
@@ -227,14 +237,17 @@ static void commit_is_announced_in_order_before_anyone_is_answered(void **state)
     struct item items[10];
     struct room room = make_room(s, "general");
     store_set_observer(s, (struct store_observer){.ctx = &seen, .on_commit = note_commit});
-    for (int i = 0; i < 10; i++) items[i] = make_item(&calls, i, room.id);
+    for (int i = 0; i < 10; i++)
+        items[i] = make_item(&calls, i, room.id);
     items[4].job.atomic = true;
     items[4].fail_with = CONFAB_FORBIDDEN;
     run_as_one_batch(s, items, 10);
     store_set_observer(s, (struct store_observer){0});
     assert_int_equal(seen.n, 9);
-    for (int i = 0; i < 9; i++) assert_int_equal(seen.seqs[i], i + 1);
-    for (int i = 0; i < 10; i++) assert_int_equal(calls.announced_at_done[i], 9);
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(seen.seqs[i], i + 1);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(calls.announced_at_done[i], 9);
     assert_string_equal(seen.room, "general"); /* not given by the job: looked up */
     assert_string_equal(seen.actor, "given");
     assert_string_equal(seen.text, "hello");
@@ -305,7 +318,8 @@ static confab_err run_look_twice(store_tx *tx, void *ctx)
     pthread_mutex_lock(&g->lock);
     g->entered = true;
     pthread_cond_broadcast(&g->wake);
-    while (!g->open) pthread_cond_wait(&g->wake, &g->lock);
+    while (!g->open)
+        pthread_cond_wait(&g->wake, &g->lock);
     pthread_mutex_unlock(&g->lock);
     e = store_room_find(tx, SPAN_LIT("general"), &r);
     if (!confab_failed(e) && r.last_seq != before) e = confab_fail(CONFAB_INTERNAL);
@@ -329,7 +343,8 @@ static void read_job_sees_one_snapshot_while_others_write(void **state)
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, look_twice, args), 0);
     pthread_mutex_lock(&g.lock);
-    while (!g.entered) pthread_cond_wait(&g.wake, &g.lock);
+    while (!g.entered)
+        pthread_cond_wait(&g.wake, &g.lock);
     pthread_mutex_unlock(&g.lock);
     post(s, &room, &ann, "meanwhile", NULL);
     pthread_mutex_lock(&g.lock);
@@ -353,10 +368,12 @@ static void full_queues_say_busy_and_take_nothing(void **state)
     struct log_of_calls calls = {0};
     struct item items[6];
     struct gate w, r;
-    for (int i = 0; i < 6; i++) items[i] = make_item(&calls, i, room.id);
+    for (int i = 0; i < 6; i++)
+        items[i] = make_item(&calls, i, room.id);
     gate_shut(&w, s, true);
     gate_shut(&r, s, false);
-    for (int i = 0; i < 3; i++) assert_ok(store_submit_write(s, &items[i].job));
+    for (int i = 0; i < 3; i++)
+        assert_ok(store_submit_write(s, &items[i].job));
     assert_code(store_submit_write(s, &items[3].job), CONFAB_BUSY);
     for (int i = 4; i < 6; i++) {
         items[i].fail_first = true;
@@ -389,7 +406,8 @@ static void closing_finishes_what_is_queued(void **state)
     }
     store_close(s);
     assert_int_equal(calls.done, 3000);
-    for (int i = 0; i < 3000; i++) assert_int_equal(items[i].job.result.code, CONFAB_OK);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(items[i].job.result.code, CONFAB_OK);
     s = fixture_open(folder);
     struct log_state l = read_log(s, room.id);
     assert_true(l.ordered && l.count == 3000);
@@ -418,23 +436,23 @@ static void job_has_one_time(void **state)
     assert_int_equal(times[1], 4000);
 }
 
-#define JOB_TESTS(setup)                                                                                              \
-    cmocka_unit_test_setup_teardown(jobs_are_done_in_order_of_submission, setup, fixture_close),                      \
-        cmocka_unit_test_setup_teardown(queued_jobs_share_one_commit, setup, fixture_close),                          \
-        cmocka_unit_test_setup_teardown(failing_job_is_undone_alone, setup, fixture_close),                           \
-        cmocka_unit_test_setup_teardown(commit_is_announced_in_order_before_anyone_is_answered, setup, fixture_close), \
-        cmocka_unit_test_setup_teardown(names_that_a_job_leaves_out_are_looked_up_for_the_announcement, setup, fixture_close), \
-        cmocka_unit_test_setup_teardown(duplicates_are_not_announced, setup, fixture_close),                          \
-        cmocka_unit_test_setup_teardown(read_job_that_must_write_moves_to_the_writer, setup, fixture_close),          \
-        cmocka_unit_test_setup_teardown(read_job_sees_one_snapshot_while_others_write, setup, fixture_close),         \
+#define JOB_TESTS(setup)                                                                                                                   \
+    cmocka_unit_test_setup_teardown(jobs_are_done_in_order_of_submission, setup, fixture_close),                                           \
+        cmocka_unit_test_setup_teardown(queued_jobs_share_one_commit, setup, fixture_close),                                               \
+        cmocka_unit_test_setup_teardown(failing_job_is_undone_alone, setup, fixture_close),                                                \
+        cmocka_unit_test_setup_teardown(commit_is_announced_in_order_before_anyone_is_answered, setup, fixture_close),                     \
+        cmocka_unit_test_setup_teardown(names_that_a_job_leaves_out_are_looked_up_for_the_announcement, setup, fixture_close),             \
+        cmocka_unit_test_setup_teardown(duplicates_are_not_announced, setup, fixture_close),                                               \
+        cmocka_unit_test_setup_teardown(read_job_that_must_write_moves_to_the_writer, setup, fixture_close),                               \
+        cmocka_unit_test_setup_teardown(read_job_sees_one_snapshot_while_others_write, setup, fixture_close),                              \
         cmocka_unit_test_setup_teardown(job_has_one_time, setup, fixture_close)
 
 int main(void)
 {
     const struct CMUnitTest on_disk[] = {
         JOB_TESTS(fixture_on_disk),
-        cmocka_unit_test_setup_teardown(
-            job_without_savepoint_that_fails_after_writing_spoils_its_batch_and_nothing_is_half_done, fixture_on_disk, fixture_close),
+        cmocka_unit_test_setup_teardown(job_without_savepoint_that_fails_after_writing_spoils_its_batch_and_nothing_is_half_done,
+                                        fixture_on_disk, fixture_close),
         cmocka_unit_test(full_queues_say_busy_and_take_nothing),
         cmocka_unit_test(closing_finishes_what_is_queued),
     };

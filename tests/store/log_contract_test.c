@@ -32,8 +32,8 @@ static void retry_with_the_same_client_id_returns_the_first_result(void **state)
     store *s = ((struct fixture *)*state)->s;
     struct user ann = make_user(s, "ann");
     struct room room = make_room(s, "general");
-    struct append_args first = {.event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id, .text = SPAN_LIT("one"),
-                                          .client_id = SPAN_LIT("k1")}};
+    struct append_args first = {
+        .event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id, .text = SPAN_LIT("one"), .client_id = SPAN_LIT("k1")}};
     struct append_args again = first;
     again.event.text = SPAN_LIT("something else");
     assert_ok(do_write(s, run_append, &first));
@@ -53,8 +53,8 @@ static void duplicate_within_one_transaction_is_found_too(void **state)
     struct user ann = make_user(s, "ann");
     struct room room = make_room(s, "general");
     struct append_args both[2];
-    both[0] = both[1] = (struct append_args){.event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id,
-                                                       .text = SPAN_LIT("x"), .client_id = SPAN_LIT("k")}};
+    both[0] = both[1] = (struct append_args){
+        .event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id, .text = SPAN_LIT("x"), .client_id = SPAN_LIT("k")}};
     assert_ok(do_write_atomic(s, run_append_both, both));
     assert_false(both[0].duplicate);
     assert_true(both[1].duplicate);
@@ -136,8 +136,12 @@ static void imported_event_keeps_its_own_time(void **state)
     store *s = ((struct fixture *)*state)->s;
     struct user ann = make_user(s, "ann");
     struct room room = make_room(s, "general");
-    struct append_args a = {.event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id, .at_ms = 1234567890123,
-                                      .text = SPAN_LIT("old"), .client_id = SPAN_LIT("import-1")}};
+    struct append_args a = {.event = {.room_id = room.id,
+                                      .kind = EVENT_MESSAGE,
+                                      .actor_id = ann.id,
+                                      .at_ms = 1234567890123,
+                                      .text = SPAN_LIT("old"),
+                                      .client_id = SPAN_LIT("import-1")}};
     assert_ok(do_write(s, run_import, &a));
     struct get_args g = {.room_id = room.id, .seq = 1};
     assert_ok(do_read(s, run_get_event, &g));
@@ -153,8 +157,13 @@ static void every_field_of_an_event_comes_back(void **state)
     struct user ann = make_user(s, "ann"), bob = make_user(s, "bob");
     struct room room = make_room(s, "general");
     static const char bytes[] = "it's \0 a \"trap\"; DROP TABLE events; \xc3\xa9 \xf0\x9f\x8e\x89";
-    struct append_args a = {.event = {.room_id = room.id, .kind = EVENT_MEMBER_ROLE_CHANGED, .actor_id = ann.id, .target = 7,
-                                      .subject_id = bob.id, .role = MEMBER_OWNER, .text = {bytes, sizeof bytes - 1},
+    struct append_args a = {.event = {.room_id = room.id,
+                                      .kind = EVENT_MEMBER_ROLE_CHANGED,
+                                      .actor_id = ann.id,
+                                      .target = 7,
+                                      .subject_id = bob.id,
+                                      .role = MEMBER_OWNER,
+                                      .text = {bytes, sizeof bytes - 1},
                                       .client_id = SPAN_LIT("k'1")}};
     assert_ok(do_write(s, run_append, &a));
     struct get_args g = {.room_id = room.id, .seq = 1};
@@ -349,8 +358,11 @@ static confab_err run_react(store_tx *tx, void *ctx)
 {
     struct change *c = ctx;
     bool duplicate;
-    struct event e = {.room_id = c->room_id, .kind = c->on ? EVENT_REACTION_ADDED : EVENT_REACTION_REMOVED, .actor_id = c->user_id,
-                      .target = c->seq, .text = c->text};
+    struct event e = {.room_id = c->room_id,
+                      .kind = c->on ? EVENT_REACTION_ADDED : EVENT_REACTION_REMOVED,
+                      .actor_id = c->user_id,
+                      .target = c->seq,
+                      .text = c->text};
     confab_err err = store_reaction_set(tx, c->room_id, c->seq, c->user_id, c->text, c->on, &c->changed);
     return confab_failed(err) || !c->changed ? err : store_event_append(tx, &e, &duplicate);
 }
@@ -418,7 +430,8 @@ static void reactions_are_counted_once_per_person(void **state)
     store *s = ((struct fixture *)*state)->s;
     struct user ann = make_user(s, "ann"), bob = make_user(s, "bob");
     struct room room = make_room(s, "general");
-    for (int i = 0; i < 3; i++) post(s, &room, &ann, "hello", NULL);
+    for (int i = 0; i < 3; i++)
+        post(s, &room, &ann, "hello", NULL);
     struct change c = {.room_id = room.id, .seq = 2, .user_id = ann.id, .text = SPAN_LIT("+1"), .on = true};
     assert_ok(do_write_atomic(s, run_react, &c));
     assert_true(c.changed);
@@ -506,7 +519,8 @@ static void trimming_moves_the_first_and_keeps_the_newest(void **state)
     store *s = ((struct fixture *)*state)->s;
     struct user ann = make_user(s, "ann");
     struct room room = make_room(s, "general");
-    for (int i = 0; i < 10; i++) post(s, &room, &ann, "hello", NULL);
+    for (int i = 0; i < 10; i++)
+        post(s, &room, &ann, "hello", NULL);
     struct change c = {.room_id = room.id, .seq = 2, .user_id = ann.id, .text = SPAN_LIT("edited")};
     assert_ok(do_write_atomic(s, run_edit, &c)); /* seq 11, of a message that goes */
     struct trim_args t = {.room_id = room.id, .upto = 4};
@@ -525,23 +539,23 @@ static void trimming_moves_the_first_and_keeps_the_newest(void **state)
     assert_clean(s);
 }
 
-#define LOG_TESTS(setup)                                                                                              \
-    cmocka_unit_test_setup_teardown(each_room_counts_from_one_without_a_hole, setup, fixture_close),                  \
-        cmocka_unit_test_setup_teardown(retry_with_the_same_client_id_returns_the_first_result, setup, fixture_close), \
-        cmocka_unit_test_setup_teardown(duplicate_within_one_transaction_is_found_too, setup, fixture_close),         \
-        cmocka_unit_test_setup_teardown(client_id_is_per_user_and_room, setup, fixture_close),                        \
-        cmocka_unit_test_setup_teardown(event_is_found_by_its_client_id, setup, fixture_close),                       \
-        cmocka_unit_test_setup_teardown(append_to_an_unknown_room_fails, setup, fixture_close),                       \
-        cmocka_unit_test_setup_teardown(imported_event_keeps_its_own_time, setup, fixture_close),                     \
-        cmocka_unit_test_setup_teardown(every_field_of_an_event_comes_back, setup, fixture_close),                    \
-        cmocka_unit_test_setup_teardown(absent_client_id_and_empty_text_stay_what_they_are, setup, fixture_close),    \
-        cmocka_unit_test_setup_teardown(events_after_pages_by_number_and_by_bytes, setup, fixture_close),             \
-        cmocka_unit_test_setup_teardown(messages_page_in_both_directions_and_tell_of_more, setup, fixture_close),     \
-        cmocka_unit_test_setup_teardown(edited_message_shows_its_newest_text_in_its_place, setup, fixture_close),     \
-        cmocka_unit_test_setup_teardown(deleted_message_leaves_no_text_behind, setup, fixture_close),                 \
-        cmocka_unit_test_setup_teardown(reactions_are_counted_once_per_person, setup, fixture_close),                 \
-        cmocka_unit_test_setup_teardown(many_reactions_on_one_message_all_come_back, setup, fixture_close),           \
-        cmocka_unit_test_setup_teardown(changing_what_is_not_a_message_fails, setup, fixture_close),                  \
+#define LOG_TESTS(setup)                                                                                                                   \
+    cmocka_unit_test_setup_teardown(each_room_counts_from_one_without_a_hole, setup, fixture_close),                                       \
+        cmocka_unit_test_setup_teardown(retry_with_the_same_client_id_returns_the_first_result, setup, fixture_close),                     \
+        cmocka_unit_test_setup_teardown(duplicate_within_one_transaction_is_found_too, setup, fixture_close),                              \
+        cmocka_unit_test_setup_teardown(client_id_is_per_user_and_room, setup, fixture_close),                                             \
+        cmocka_unit_test_setup_teardown(event_is_found_by_its_client_id, setup, fixture_close),                                            \
+        cmocka_unit_test_setup_teardown(append_to_an_unknown_room_fails, setup, fixture_close),                                            \
+        cmocka_unit_test_setup_teardown(imported_event_keeps_its_own_time, setup, fixture_close),                                          \
+        cmocka_unit_test_setup_teardown(every_field_of_an_event_comes_back, setup, fixture_close),                                         \
+        cmocka_unit_test_setup_teardown(absent_client_id_and_empty_text_stay_what_they_are, setup, fixture_close),                         \
+        cmocka_unit_test_setup_teardown(events_after_pages_by_number_and_by_bytes, setup, fixture_close),                                  \
+        cmocka_unit_test_setup_teardown(messages_page_in_both_directions_and_tell_of_more, setup, fixture_close),                          \
+        cmocka_unit_test_setup_teardown(edited_message_shows_its_newest_text_in_its_place, setup, fixture_close),                          \
+        cmocka_unit_test_setup_teardown(deleted_message_leaves_no_text_behind, setup, fixture_close),                                      \
+        cmocka_unit_test_setup_teardown(reactions_are_counted_once_per_person, setup, fixture_close),                                      \
+        cmocka_unit_test_setup_teardown(many_reactions_on_one_message_all_come_back, setup, fixture_close),                                \
+        cmocka_unit_test_setup_teardown(changing_what_is_not_a_message_fails, setup, fixture_close),                                       \
         cmocka_unit_test_setup_teardown(trimming_moves_the_first_and_keeps_the_newest, setup, fixture_close)
 
 int main(void)

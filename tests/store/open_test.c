@@ -55,7 +55,8 @@ static uint64_t fingerprint(const char *folder, const char *name)
     fixture_path(path, folder, name);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
-    for (int c; (c = getc(f)) != EOF;) h = (h ^ (uint64_t)c) * 1099511628211u;
+    for (int c; (c = getc(f)) != EOF;)
+        h = (h ^ (uint64_t)c) * 1099511628211u;
     (void)fclose(f);
     return h;
 }
@@ -143,7 +144,8 @@ static void file_that_is_no_database_is_refused(void **state)
     fixture_path(path, *state, "confab.db");
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
-    for (int i = 0; i < 10000; i++) (void)fputs("not a database ", f);
+    for (int i = 0; i < 10000; i++)
+        (void)fputs("not a database ", f);
     assert_int_equal(fclose(f), 0);
     assert_refused(*state, CONFAB_STORE_CORRUPT, "is damaged or is not a database. Restore a backup");
 }
@@ -218,10 +220,14 @@ static void second_user_of_the_folder_is_welcome(void **state)
 /* A migration that a later release might bring. */
 static const struct embedded_file later[] = {
     {.name = "0001_init.sql"},
-    {.name = "0002_later.sql", .data = (const unsigned char *)"CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; PRAGMA user_version = 2;",
-     .size = 74, .sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
-    {.name = "0003_broken.sql", .data = (const unsigned char *)"CREATE TABLE half (id INTEGER) STRICT; CREATE TABLE later (id INTEGER); PRAGMA user_version = 3;",
-     .size = 95, .sha256 = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},
+    {.name = "0002_later.sql",
+     .data = (const unsigned char *)"CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; PRAGMA user_version = 2;",
+     .size = 74,
+     .sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+    {.name = "0003_broken.sql",
+     .data = (const unsigned char *)"CREATE TABLE half (id INTEGER) STRICT; CREATE TABLE later (id INTEGER); PRAGMA user_version = 3;",
+     .size = 95,
+     .sha256 = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},
 };
 
 static struct db_conn *open_writer(const char *folder)

@@ -131,7 +131,8 @@ static void deleted_room_is_gone_at_once_and_its_number_never_returns(void **sta
     struct room_args a = {.in = {.slug = SPAN_LIT("general"), .kind = ROOM_PUBLIC}};
     assert_ok(do_write(s, run_create_room, &a));
     struct room old = a.out;
-    for (int i = 0; i < 1500; i++) post(s, &old, &ann, "hello", NULL);
+    for (int i = 0; i < 1500; i++)
+        post(s, &old, &ann, "hello", NULL);
     a.id = old.id;
     assert_ok(do_write_atomic(s, run_delete_room, &a));
     assert_code(do_write_atomic(s, run_delete_room, &a), CONFAB_ROOM_NOT_FOUND);
@@ -240,12 +241,14 @@ static void read_mark_never_goes_back_nor_past_the_end(void **state)
     store *s = ((struct fixture *)*state)->s;
     struct user ann = make_user(s, "ann"), bob = make_user(s, "bob");
     struct room room = make_room(s, "general");
-    for (int i = 0; i < 3; i++) post(s, &room, &bob, "before she came", NULL);
+    for (int i = 0; i < 3; i++)
+        post(s, &room, &bob, "before she came", NULL);
     struct member_args a = {.room_id = room.id, .user_id = ann.id, .role = MEMBER_MEMBER};
     assert_ok(do_write_atomic(s, run_put, &a));
     assert_ok(do_read(s, run_get_member, &a));
     assert_int_equal(a.out.last_read, 3);
-    for (int i = 0; i < 5; i++) post(s, &room, &bob, "hello", NULL);
+    for (int i = 0; i < 5; i++)
+        post(s, &room, &bob, "hello", NULL);
     a.seq = 6;
     assert_ok(do_write(s, run_set_read, &a));
     assert_int_equal(a.now_at, 6);
@@ -269,7 +272,8 @@ static void unread_counts_the_messages_of_others_up_to_its_window(void **state)
     struct append_args joined = {.event = {.room_id = room.id, .kind = EVENT_MEMBER_JOINED, .actor_id = bob.id}};
     assert_ok(do_write(s, run_append, &joined));
     post(s, &room, &ann, "mine", NULL);
-    for (int i = 0; i < 5; i++) post(s, &room, &bob, "hers", NULL);
+    for (int i = 0; i < 5; i++)
+        post(s, &room, &bob, "hers", NULL);
     struct unread_args u = {.room_id = room.id, .user_id = ann.id};
     assert_ok(do_read(s, run_unread, &u));
     assert_int_equal(u.unread, 5);
@@ -279,7 +283,8 @@ static void unread_counts_the_messages_of_others_up_to_its_window(void **state)
     u.last_read = INT64_MAX;
     assert_ok(do_read(s, run_unread, &u));
     assert_int_equal(u.unread, 0);
-    for (int i = 0; i < STORE_UNREAD_WINDOW; i++) post(s, &room, &bob, "many", NULL);
+    for (int i = 0; i < STORE_UNREAD_WINDOW; i++)
+        post(s, &room, &bob, "many", NULL);
     u.last_read = 0;
     assert_ok(do_read(s, run_unread, &u));
     assert_int_equal(u.unread, STORE_UNREAD_WINDOW);
@@ -322,7 +327,7 @@ static void room_list_shows_public_rooms_and_ones_own(void **state)
         const char *slug;
         enum room_kind kind;
         bool member;
-    } rooms[] = {{"a-public", ROOM_PUBLIC, false}, {"b-own", ROOM_PRIVATE, true}, {"c-others", ROOM_PRIVATE, false},
+    } rooms[] = {{"a-public", ROOM_PUBLIC, false},    {"b-own", ROOM_PRIVATE, true},   {"c-others", ROOM_PRIVATE, false},
                  {"d-own-public", ROOM_PUBLIC, true}, {"e-direct", ROOM_DIRECT, true}, {"f-public", ROOM_PUBLIC, false}};
     for (size_t i = 0; i < 6; i++) {
         struct room_args r = {.in = {.slug = span_of(rooms[i].slug), .kind = rooms[i].kind}};
@@ -448,8 +453,8 @@ static confab_err run_admins(store_tx *tx, void *ctx)
 static void user_is_found_in_any_case_and_unique_in_any_case(void **state)
 {
     store *s = ((struct fixture *)*state)->s;
-    struct user_args a = {.in = {.name = SPAN_LIT("Ann"), .display_name = SPAN_LIT("Ann A."), .password_hash = SPAN_LIT("$argon2id$x"),
-                                 .role = USER_ADMIN}};
+    struct user_args a = {
+        .in = {.name = SPAN_LIT("Ann"), .display_name = SPAN_LIT("Ann A."), .password_hash = SPAN_LIT("$argon2id$x"), .role = USER_ADMIN}};
     assert_ok(do_write(s, run_create_user, &a));
     assert_string_equal(a.out.name, "Ann");
     assert_string_equal(a.out.display_name, "Ann A.");
@@ -779,8 +784,8 @@ static confab_err run_list_audit(store_tx *tx, void *ctx)
 static void audit_is_read_newest_first_in_pages(void **state)
 {
     store *s = ((struct fixture *)*state)->s;
-    struct audit_args a = {.in = {.actor = SPAN_LIT("ann"), .action = SPAN_LIT("user.disable"), .target = SPAN_LIT("bob"),
-                                  .address = SPAN_LIT("192.0.2.1")}};
+    struct audit_args a = {
+        .in = {.actor = SPAN_LIT("ann"), .action = SPAN_LIT("user.disable"), .target = SPAN_LIT("bob"), .address = SPAN_LIT("192.0.2.1")}};
     for (int64_t i = 1; i <= 5; i++) {
         a.in.at_ms = i;
         assert_ok(do_write(s, run_add_audit, &a));
@@ -841,28 +846,28 @@ static void small_values_are_bytes_and_can_be_empty_or_absent(void **state)
     arena_free(&m.a);
 }
 
-#define PEOPLE_TESTS(setup)                                                                                           \
-    cmocka_unit_test_setup_teardown(room_is_found_by_slug_and_by_number, setup, fixture_close),                       \
-        cmocka_unit_test_setup_teardown(room_id_is_unique, setup, fixture_close),                                     \
-        cmocka_unit_test_setup_teardown(room_update_changes_what_is_given_and_nothing_else, setup, fixture_close),    \
-        cmocka_unit_test_setup_teardown(names_that_are_too_long_are_refused_by_field, setup, fixture_close),          \
-        cmocka_unit_test_setup_teardown(deleted_room_is_gone_at_once_and_its_number_never_returns, setup, fixture_close), \
-        cmocka_unit_test_setup_teardown(membership_comes_changes_and_goes, setup, fixture_close),                     \
-        cmocka_unit_test_setup_teardown(read_mark_never_goes_back_nor_past_the_end, setup, fixture_close),            \
-        cmocka_unit_test_setup_teardown(unread_counts_the_messages_of_others_up_to_its_window, setup, fixture_close), \
-        cmocka_unit_test_setup_teardown(room_list_shows_public_rooms_and_ones_own, setup, fixture_close),             \
-        cmocka_unit_test_setup_teardown(members_are_paged_by_name_in_any_case, setup, fixture_close),                 \
-        cmocka_unit_test_setup_teardown(user_is_found_in_any_case_and_unique_in_any_case, setup, fixture_close),      \
-        cmocka_unit_test_setup_teardown(user_without_a_password_has_an_empty_hash, setup, fixture_close),             \
-        cmocka_unit_test_setup_teardown(user_update_changes_what_is_given_and_nothing_else, setup, fixture_close),    \
-        cmocka_unit_test_setup_teardown(users_are_paged_by_name, setup, fixture_close),                               \
-        cmocka_unit_test_setup_teardown(session_is_found_by_its_hash, setup, fixture_close),                          \
-        cmocka_unit_test_setup_teardown(rotated_hash_is_known_as_such, setup, fixture_close),                         \
-        cmocka_unit_test_setup_teardown(sessions_of_a_user_end_but_for_one, setup, fixture_close),                    \
-        cmocka_unit_test_setup_teardown(logging_in_sweeps_up_expired_sessions, setup, fixture_close),                 \
-        cmocka_unit_test_setup_teardown(keys_come_newest_first, setup, fixture_close),                                \
-        cmocka_unit_test_setup_teardown(limit_override_replaces_and_goes, setup, fixture_close),                      \
-        cmocka_unit_test_setup_teardown(audit_is_read_newest_first_in_pages, setup, fixture_close),                   \
+#define PEOPLE_TESTS(setup)                                                                                                                \
+    cmocka_unit_test_setup_teardown(room_is_found_by_slug_and_by_number, setup, fixture_close),                                            \
+        cmocka_unit_test_setup_teardown(room_id_is_unique, setup, fixture_close),                                                          \
+        cmocka_unit_test_setup_teardown(room_update_changes_what_is_given_and_nothing_else, setup, fixture_close),                         \
+        cmocka_unit_test_setup_teardown(names_that_are_too_long_are_refused_by_field, setup, fixture_close),                               \
+        cmocka_unit_test_setup_teardown(deleted_room_is_gone_at_once_and_its_number_never_returns, setup, fixture_close),                  \
+        cmocka_unit_test_setup_teardown(membership_comes_changes_and_goes, setup, fixture_close),                                          \
+        cmocka_unit_test_setup_teardown(read_mark_never_goes_back_nor_past_the_end, setup, fixture_close),                                 \
+        cmocka_unit_test_setup_teardown(unread_counts_the_messages_of_others_up_to_its_window, setup, fixture_close),                      \
+        cmocka_unit_test_setup_teardown(room_list_shows_public_rooms_and_ones_own, setup, fixture_close),                                  \
+        cmocka_unit_test_setup_teardown(members_are_paged_by_name_in_any_case, setup, fixture_close),                                      \
+        cmocka_unit_test_setup_teardown(user_is_found_in_any_case_and_unique_in_any_case, setup, fixture_close),                           \
+        cmocka_unit_test_setup_teardown(user_without_a_password_has_an_empty_hash, setup, fixture_close),                                  \
+        cmocka_unit_test_setup_teardown(user_update_changes_what_is_given_and_nothing_else, setup, fixture_close),                         \
+        cmocka_unit_test_setup_teardown(users_are_paged_by_name, setup, fixture_close),                                                    \
+        cmocka_unit_test_setup_teardown(session_is_found_by_its_hash, setup, fixture_close),                                               \
+        cmocka_unit_test_setup_teardown(rotated_hash_is_known_as_such, setup, fixture_close),                                              \
+        cmocka_unit_test_setup_teardown(sessions_of_a_user_end_but_for_one, setup, fixture_close),                                         \
+        cmocka_unit_test_setup_teardown(logging_in_sweeps_up_expired_sessions, setup, fixture_close),                                      \
+        cmocka_unit_test_setup_teardown(keys_come_newest_first, setup, fixture_close),                                                     \
+        cmocka_unit_test_setup_teardown(limit_override_replaces_and_goes, setup, fixture_close),                                           \
+        cmocka_unit_test_setup_teardown(audit_is_read_newest_first_in_pages, setup, fixture_close),                                        \
         cmocka_unit_test_setup_teardown(small_values_are_bytes_and_can_be_empty_or_absent, setup, fixture_close)
 
 int main(void)

@@ -50,7 +50,8 @@ static void every_statement_prepares_on_a_migrated_database(void **state)
     FILE *from = fopen(CONFAB_FIXTURES "/v1.db", "rb");
     assert_non_null(from);
     char bytes[4096];
-    for (size_t n; (n = fread(bytes, 1, sizeof bytes, from)) > 0;) buf_append(&copy, bytes, n);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, from)) > 0;)
+        buf_append(&copy, bytes, n);
     (void)fclose(from);
     FILE *to = fopen(path, "wb");
     assert_non_null(to);
@@ -164,7 +165,8 @@ static void no_statement_of_a_request_scans_or_sorts(void **state)
     int bad = 0;
     fixture_path(path, f->folder, "confab.db");
     struct db_conn *c = open_conn(path, DB_WRITER);
-    for (size_t i = 0; i < sizeof hot / sizeof hot[0]; i++) bad += check_plan(c->sqlite, &hot[i]);
+    for (size_t i = 0; i < sizeof hot / sizeof hot[0]; i++)
+        bad += check_plan(c->sqlite, &hot[i]);
     db_conn_close(c);
     assert_int_equal(bad, 0);
 }

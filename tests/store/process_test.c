@@ -41,8 +41,11 @@ static confab_err run_message(struct store_job *job, store_tx *tx)
     char client_id[64];
     bool duplicate;
     (void)snprintf(client_id, sizeof client_id, "%s-%lld", m->w->name, (long long)m->number);
-    struct event e = {.room_id = m->w->rooms[m->number % ROOMS].id, .kind = EVENT_MESSAGE, .actor_id = m->w->me.id,
-                      .text = SPAN_LIT("said while the process may die at any moment"), .client_id = span_of(client_id)};
+    struct event e = {.room_id = m->w->rooms[m->number % ROOMS].id,
+                      .kind = EVENT_MESSAGE,
+                      .actor_id = m->w->me.id,
+                      .text = SPAN_LIT("said while the process may die at any moment"),
+                      .client_id = span_of(client_id)};
     confab_err err = store_event_append(tx, &e, &duplicate);
     m->seq = e.seq;
     return err;
@@ -79,10 +82,12 @@ static int write_messages(const char *folder, const char *name, int64_t first, i
     static struct message messages[IN_FLIGHT];
     struct writer w = {.s = fixture_open(folder), .name = name};
     if (confab_failed(do_write_atomic(w.s, run_enter, &w))) return 2;
-    for (int i = 0; i < IN_FLIGHT; i++) messages[i].free = true;
+    for (int i = 0; i < IN_FLIGHT; i++)
+        messages[i].free = true;
     for (int64_t n = 0; n < count; n++) {
         struct message *m = &messages[n % IN_FLIGHT];
-        while (!atomic_load(&m->free)) (void)usleep(50); /* this process is the load, not the test */
+        while (!atomic_load(&m->free))
+            (void)usleep(50); /* this process is the load, not the test */
         *m = (struct message){.job = {.run = run_message, .done = message_done}, .w = &w, .number = first + n};
         if (confab_failed(store_submit_write(w.s, &m->job))) return 5;
     }
@@ -107,8 +112,13 @@ static struct child start_writer(const char *folder, const char *name, int64_t f
     posix_spawn_file_actions_t actions;
     (void)snprintf(numbers[0], sizeof numbers[0], "%lld", (long long)first);
     (void)snprintf(numbers[1], sizeof numbers[1], "%lld", (long long)count);
-    char *argv[] = {(char *)(uintptr_t) "process_test", (char *)(uintptr_t) "--write", (char *)(uintptr_t)folder, (char *)(uintptr_t)name,
-                    numbers[0], numbers[1], NULL};
+    char *argv[] = {(char *)(uintptr_t) "process_test",
+                    (char *)(uintptr_t) "--write",
+                    (char *)(uintptr_t)folder,
+                    (char *)(uintptr_t)name,
+                    numbers[0],
+                    numbers[1],
+                    NULL};
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
     assert_int_equal(posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO), 0);
@@ -188,7 +198,8 @@ static void every_acknowledged_message_survives_sigkill(void **state)
         assert_true(WIFSIGNALED(wait_for(&c)));
         store *s = fixture_open(folder);
         assert_all_stored(s, acks, have, "ann");
-        for (int64_t room = 1; room <= ROOMS; room++) assert_true(read_log(s, room).ordered);
+        for (int64_t room = 1; room <= ROOMS; room++)
+            assert_true(read_log(s, room).ordered);
         assert_clean(s);
         store_close(s);
     }
@@ -213,7 +224,8 @@ static void processes_that_write_at_once_share_the_logs(void **state)
     assert_ok(do_write_atomic(s, run_enter, &me));
     store_set_observer(s, (struct store_observer){.ctx = &foreign, .on_foreign_change = note_foreign});
     struct child a = start_writer(folder, "ann", 0, EACH), b = start_writer(folder, "bob", 0, EACH);
-    for (int i = 0; i < OWN; i++) post(s, &me.rooms[i % ROOMS], &me.me, "from the server", NULL);
+    for (int i = 0; i < OWN; i++)
+        post(s, &me.rooms[i % ROOMS], &me.me, "from the server", NULL);
     assert_int_equal(read_acks(&a, acks[0], 0, EACH), EACH);
     assert_int_equal(read_acks(&b, acks[1], 0, EACH), EACH);
     assert_int_equal(wait_for(&a), 0);

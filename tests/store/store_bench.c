@@ -63,8 +63,13 @@ static confab_err run_post(struct store_job *job, store_tx *tx)
     if (!confab_failed(e)) e = store_room_find(tx, span_of(b->slugs[p->room]), &r);
     if (!confab_failed(e)) e = store_member_get(tx, r.id, u.id, &m);
     if (confab_failed(e)) return e;
-    struct event event = {.room_id = r.id, .kind = EVENT_MESSAGE, .actor_id = u.id, .room = span_of(r.slug), .actor = span_of(u.name),
-                          .text = SPAN_LIT(text), .client_id = span_of(p->client_id)};
+    struct event event = {.room_id = r.id,
+                          .kind = EVENT_MESSAGE,
+                          .actor_id = u.id,
+                          .room = span_of(r.slug),
+                          .actor = span_of(u.name),
+                          .text = SPAN_LIT(text),
+                          .client_id = span_of(p->client_id)};
     return store_event_append(tx, &event, &duplicate);
 }
 
@@ -83,7 +88,8 @@ static confab_err run_gate(struct store_job *job, store_tx *tx)
     struct bench *b = ((struct post *)job)->bench;
     (void)tx;
     pthread_mutex_lock(&b->lock);
-    while (!b->gate_open) pthread_cond_wait(&b->wake, &b->lock);
+    while (!b->gate_open)
+        pthread_cond_wait(&b->wake, &b->lock);
     pthread_mutex_unlock(&b->lock);
     return confab_ok();
 }
@@ -116,11 +122,13 @@ static void one_batch(struct bench *b, struct post *posts, int batch)
     b->waiting = batch + (batch > 1);
     b->gate_open = false;
     if (batch > 1) must(store_submit_write(b->store, &gate.job), "submit");
-    for (int i = 0; i < batch; i++) must(store_submit_write(b->store, &posts[i].job), "submit");
+    for (int i = 0; i < batch; i++)
+        must(store_submit_write(b->store, &posts[i].job), "submit");
     pthread_mutex_lock(&b->lock);
     b->gate_open = true;
     pthread_cond_broadcast(&b->wake);
-    while (b->waiting > 0) pthread_cond_wait(&b->wake, &b->lock);
+    while (b->waiting > 0)
+        pthread_cond_wait(&b->wake, &b->lock);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -142,8 +150,12 @@ static void measure_store(const char *folder, int rooms, int batch, int total, e
         for (int i = 0; i < batch; i++) {
             int n = done + i;
             posts[i] = (struct post){.job = {.run = run_post, .done = post_done}, .bench = &b, .sender = n % SENDERS, .room = n % rooms};
-            if (ids == IDS_BY_TIME) (void)snprintf(posts[i].client_id, sizeof posts[i].client_id, "%011x-%06x", 100000 + n / 60, (unsigned)rand_r(&seed) & 0xffffffu);
-            else (void)snprintf(posts[i].client_id, sizeof posts[i].client_id, "%08x%08x%04x", (unsigned)rand_r(&seed), (unsigned)rand_r(&seed), (unsigned)rand_r(&seed) & 0xffffu);
+            if (ids == IDS_BY_TIME)
+                (void)snprintf(posts[i].client_id, sizeof posts[i].client_id, "%011x-%06x", 100000 + n / 60,
+                               (unsigned)rand_r(&seed) & 0xffffffu);
+            else
+                (void)snprintf(posts[i].client_id, sizeof posts[i].client_id, "%08x%08x%04x", (unsigned)rand_r(&seed),
+                               (unsigned)rand_r(&seed), (unsigned)rand_r(&seed) & 0xffffu);
         }
         one_batch(&b, posts, batch);
     }

@@ -128,7 +128,8 @@ void wait_until(condition_fn *cond, void *ctx, const char *what)
 void check_code(confab_err e, enum confab_code expected, const char *file, int line)
 {
     if (e.code != expected)
-        print_error("%s:%d: expected %s, got %s: %s\n", file, line, confab_err_word(expected), confab_err_word(e.code), confab_err_sentence(e));
+        print_error("%s:%d: expected %s, got %s: %s\n", file, line, confab_err_word(expected), confab_err_word(e.code),
+                    confab_err_sentence(e));
     _assert_int_equal((unsigned long long)e.code, (unsigned long long)expected, file, line);
 }
 
