@@ -264,13 +264,13 @@ static void pages_are_bounded(void **state)
     struct fixture *f = *state;
     struct chat_actor ada = make_user(f, "ada", "admin");
     const enum chat_op lists[] = {CHAT_LIST_USERS, CHAT_LIST_AUDIT, CHAT_LIST_ROOMS, CHAT_LIST_MEMBERS};
-    const int64_t limits[] = {201, -1, INT64_MAX};
+    const int64_t wrong[] = {201, -1, INT64_MAX};
     CHECK(create_room(f, &ada, "den", NULL, NULL), OK);
     for (int i = 0; i < 4; i++) {
         for (int k = 0; k < 3; k++) {
             struct chat_request *r = request(lists[i], &ada);
             r->args.room = keep(r, "den");
-            r->args.limit = limits[k];
+            r->args.limit = wrong[k];
             CHECK_FIELD(call(f, r, NULL), INVALID_FIELD, "limit");
         }
     }
