@@ -186,6 +186,13 @@ static confab_err place_cursor(struct live_conn *c, const struct chat_result *re
 
 static void finish_request(struct live_conn *c, struct live_call *call);
 
+static void submit_then(struct live_conn *c, struct live_call *call)
+{
+    struct chat_request *then = call->then;
+    call->then = NULL;
+    submit(c, then, NULL, false, finish_request);
+}
+
 static void finish_join(struct live_conn *c, struct live_call *call)
 {
     struct chat_request *r = call->request;
@@ -194,7 +201,12 @@ static void finish_join(struct live_conn *c, struct live_call *call)
     if (!confab_failed(e)) e = place_cursor(c, &r->result);
     if (c->state != LIVE_CONN_OPEN) return;
     if (confab_failed(e)) {
-        send_request_error(c, call->then ? call->then : r, e);
+        /* The post is asked all the same: it may be the retry of one that was acknowledged when its sender was still let in. */
+        if (call->then) {
+            submit_then(c, call);
+            return;
+        }
+        send_request_error(c, r, e);
         bool own_room = c->room[0] && span_is(r->args.room, c->room) && !live_conn_find_sub(c, r->args.room);
         /* On /ws/chat/{room} there is nothing else to stay for. */
         if (own_room && c->state == LIVE_CONN_OPEN) live_conn_close_status(c, 1008, e.code, 0);
@@ -207,11 +219,7 @@ static void finish_join(struct live_conn *c, struct live_call *call)
     live_presence(c->loop->hub, &presence);
     wire_encode_result_frame(scratch(c), r, store_epoch(c->loop->store), &presence);
     send_scratch(c);
-    if (call->then && c->state == LIVE_CONN_OPEN) {
-        struct chat_request *then = call->then;
-        call->then = NULL;
-        submit(c, then, NULL, false, finish_request);
-    }
+    if (call->then && c->state == LIVE_CONN_OPEN) submit_then(c, call);
 }
 
 static void join_room(struct live_conn *c, const char *slug)
