@@ -202,11 +202,11 @@ static void finish_join(struct live_conn *c, struct live_call *call)
     if (c->state != LIVE_CONN_OPEN) return;
     if (confab_failed(e)) {
         /* The post is asked all the same: it may be the retry of one that was acknowledged when its sender was still let in. */
-        if (call->then) {
+        if (call->then && confab_failed(r->job.result)) {
             submit_then(c, call);
             return;
         }
-        send_request_error(c, r, e);
+        send_request_error(c, call->then ? call->then : r, e);
         bool own_room = c->room[0] && span_is(r->args.room, c->room) && !live_conn_find_sub(c, r->args.room);
         /* On /ws/chat/{room} there is nothing else to stay for. */
         if (own_room && c->state == LIVE_CONN_OPEN) live_conn_close_status(c, 1008, e.code, 0);
