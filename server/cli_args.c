@@ -9,7 +9,7 @@ void cli_complain(const char *fmt, ...)
     va_list args;
     (void)fputs("confab: ", stderr); /* nobody is left to tell when standard error is gone */
     va_start(args, fmt);
-    (void)vfprintf(stderr, fmt, args);
+    (void)vfprintf(stderr, fmt, args); // NOLINT(clang-analyzer-valist.Uninitialized): clang-tidy's own mistake with several files
     va_end(args);
     (void)fputc('\n', stderr);
 }

@@ -5,7 +5,7 @@
 #include "wire.h"
 
 #define PAGE_EVENTS 2000
-#define PAGE_BYTES (1024 * 1024)
+#define PAGE_BYTES ((size_t)1024 * 1024)
 
 struct page {
     struct store_job job; /* first member */

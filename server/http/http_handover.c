@@ -49,7 +49,7 @@ static bool read_end(const struct sockaddr_storage *from, http_address *address,
 
 static bool is_wanted(int fd, const struct handover_peer *w)
 {
-    struct sockaddr_storage end;
+    struct sockaddr_storage end = {0};
     http_address address;
     int port, type = 0;
     socklen_t size = sizeof end, type_size = sizeof type;

@@ -111,7 +111,7 @@ static void *accept_clients(void *arg)
 {
     struct http_ipv6 *s = arg;
     for (;;) {
-        struct sockaddr_in6 from;
+        struct sockaddr_in6 from = {0};
         socklen_t size = sizeof from;
         int client = accept4(s->listening, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {

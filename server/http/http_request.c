@@ -79,7 +79,7 @@ static confab_err set_query(struct http_request *r, span query)
         if (part.n == 0) continue;
         if (r->query_count == HTTP_QUERY_MAX) return confab_fail_msg(CONFAB_INVALID_FIELD, "The address has too many parameters");
         struct http_pair *pair = &r->query[r->query_count];
-        span value = part, name;
+        span value = part, name = {NULL, 0};
         (void)next_part(&value, '=', &name); /* a part always has a front */
         if (!value.p) value = (span){"", 0};
         confab_err e = decode(r, name, true, &pair->name);
@@ -145,7 +145,7 @@ span http_cookie(span header, const char *name)
 {
     span part;
     while (next_part(&header, ';', &part)) {
-        span value = trim(part), key;
+        span value = trim(part), key = {NULL, 0};
         (void)next_part(&value, '=', &key);
         if (!span_is(key, name) || !value.p) continue;
         if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"') value = (span){value.p + 1, value.n - 2};

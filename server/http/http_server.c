@@ -285,7 +285,7 @@ static confab_err start_civetweb(struct server *s, const struct listen_plan *pla
 static int find_listening(int port, int floor)
 {
     for (int fd = 3; fd < floor; fd++) {
-        struct sockaddr_in at;
+        struct sockaddr_in at = {0};
         socklen_t size = sizeof at, flag_size = sizeof(int);
         int listening = 0;
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &flag_size) != 0 || !listening) continue;
@@ -371,7 +371,7 @@ void http_stop(http_server *base)
 {
     if (!base) return;
     atomic_store(&base->draining, true);
-    int64_t until_us = clock_mono_us() + STOP_WAIT_MS * 1000;
+    int64_t until_us = clock_mono_us() + STOP_WAIT_MS * INT64_C(1000);
     while (atomic_load(&base->in_flight) > 0 && clock_mono_us() < until_us)
         (void)usleep(2000); /* CivetWeb cuts answers short once stopping */
     shut_down((struct server *)base);

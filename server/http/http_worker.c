@@ -10,7 +10,7 @@
 
 #define BODY_PIECE 64              /* read at once: CivetWeb does not come back before it has all of it, however slowly it drips */
 #define BODY_TIME_US 15000000      /* for the whole body */
-#define LINGER_BYTES (1024 * 1024) /* taken from a peer that goes on sending after it was refused */
+#define LINGER_BYTES ((size_t)1024 * 1024) /* taken from a peer that goes on sending after it was refused */
 #define LINGER_TIME_US 1000000
 
 struct http_worker *http_worker_new(void)
