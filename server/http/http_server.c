@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <civetweb.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -207,7 +208,9 @@ static confab_err plan_listening(const struct settings *set, struct listen_plan 
     const char *address = strcmp(set->listen, "localhost") == 0 ? "127.0.0.1" : set->listen;
     char v4[ADDRESS_MAX + 1] = "";
     *out = (struct listen_plan){.v6 = strchr(address, ':') != NULL, .count = 1};
-    if (!http_address_parse(span_of(address), &out->v6_address)) {
+    unsigned char bare[16]; /* http_address_parse() would take a port as well, and drop it */
+    if ((inet_pton(AF_INET, address, bare) != 1 && inet_pton(AF_INET6, address, bare) != 1) ||
+        !http_address_parse(span_of(address), &out->v6_address)) {
         buf_printf(problem, "CONFAB_LISTEN is \"%s\"; expected an address, e.g. 127.0.0.1, 0.0.0.0 or ::", set->listen);
         return confab_fail(CONFAB_INVALID_FIELD);
     }

@@ -8,10 +8,10 @@
 #include "confab/clock.h"
 #include "confab/metrics.h"
 
-#define BODY_PIECE 64              /* read at once: CivetWeb does not come back before it has all of it, however slowly it drips */
-#define BODY_TIME_US 15000000      /* for the whole body */
+#define BODY_PIECE 64                      /* read at once: CivetWeb does not come back before it has all of it, however slowly it drips */
+#define BODY_TIME_US 15000000              /* for the whole body */
 #define LINGER_BYTES ((size_t)1024 * 1024) /* taken from a peer that goes on sending after it was refused */
-#define LINGER_TIME_US 1000000
+#define LINGER_TIME_US 500000
 
 struct http_worker *http_worker_new(void)
 {
@@ -102,6 +102,9 @@ confab_err http_worker_read(struct http_worker *w, const struct http_server *s, 
     struct http_framing framing;
     buf_clear(&w->body);
     r->body = (span){NULL, 0};
+    r->path = (span){"", 0}; /* what is not read below must not be the last request's */
+    r->method = HTTP_OTHER;
+    r->address[0] = '\0';
     r->segments = r->query_count = r->headers = 0;
     r->keep_alive = false;
     r->head = false;

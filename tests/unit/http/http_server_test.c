@@ -649,6 +649,14 @@ static void a_port_in_use_is_told_by_number(void **state)
     assert_non_null(strstr(buf_cstr(&problem), number));
     assert_non_null(strstr(buf_cstr(&problem), "Address already in use"));
     buf_clear(&problem);
+    static const char *const nowhere[] = {"", "127.0.0.1:80", "[::1]", "chat.example", "127.0.0.256"};
+    for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
+        taken.listen = nowhere[i];
+        if (!confab_failed(http_start(&config, &second, &port, &problem))) fail_msg("%s", nowhere[i]);
+        assert_non_null(strstr(buf_cstr(&problem), "CONFAB_LISTEN"));
+        buf_clear(&problem);
+    }
+    taken.listen = "127.0.0.1";
     taken.trusted_proxies = "10.0.0.0/40";
     assert_true(confab_failed(http_start(&config, &second, &port, &problem)));
     assert_non_null(strstr(buf_cstr(&problem), "CONFAB_TRUSTED_PROXIES"));
