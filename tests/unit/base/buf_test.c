@@ -2,7 +2,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/buf.h"
 
@@ -53,10 +54,15 @@ static void integers_are_appended_in_full(void **state)
 static void utf8_refuses_what_rfc_3629_refuses(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
-    static const char *const bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xC2", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "a\xE2\x82"};
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_true(span_is_utf8(span_of(good[i])));
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(span_is_utf8(span_of(bad[i])));
+    static const char *const good[] = {
+        "", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
+    static const char *const bad[] = {
+        "\x80", "\xC0\x80", "\xC1\xBF", "\xC2", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
+        "\xFF", "a\xE2\x82"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_true(span_is_utf8(span_of(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(span_is_utf8(span_of(bad[i])));
 }
 
 static void a_span_that_does_not_fit_leaves_an_empty_string(void **state)
@@ -106,7 +112,8 @@ static void arena_memory_is_zeroed_aligned_and_apart(void **state)
         char *p = arena_alloc(&a, n);
         assert_non_null(p);
         assert_int_equal((uintptr_t)p % 16, 0);
-        for (size_t i = 0; i < n; i++) assert_int_equal(p[i], 0);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(p[i], 0);
         memset(p, 0x5A, n);
         if (before) assert_int_equal(*before, 0x5A);
         before = p;

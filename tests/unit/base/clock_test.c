@@ -2,10 +2,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
 #include <string.h>
 #include <time.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/clock.h"
 

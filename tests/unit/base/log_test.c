@@ -4,7 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/clock.h"
 #include "confab/log.h"
@@ -25,7 +26,10 @@ static void captured(void (*act)(void), char *out, size_t cap)
     assert_int_equal(close(fds[0]), 0);
 }
 
-static void log_one(void) { LOG_INFO("it happened", LOG_INT("n", 42), LOG_STR("who", "a\nb\"c"), LOG_STR("plain", "word"), LOG_STR("none", NULL)); }
+static void log_one(void)
+{
+    LOG_INFO("it happened", LOG_INT("n", 42), LOG_STR("who", "a\nb\"c"), LOG_STR("plain", "word"), LOG_STR("none", NULL));
+}
 static void log_bare(void) { LOG_WARN("bare"); }
 static void log_debug(void) { LOG_DEBUG("hidden"); }
 static void log_binary(void) { LOG_INFO("bytes", LOG_STR("b", "\xFF\x01")); }

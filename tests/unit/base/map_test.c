@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/map.h"
 
@@ -55,12 +56,14 @@ static void a_walk_meets_every_value_once(void **state)
     size_t at = 0;
     int64_t key;
     char *value;
-    for (int64_t i = 0; i < 100; i++) assert_true(map_put(&m, i, &values[i]));
+    for (int64_t i = 0; i < 100; i++)
+        assert_true(map_put(&m, i, &values[i]));
     while ((value = map_next(&m, &at, &key))) {
         assert_ptr_equal(value, &values[key]);
         seen[key]++;
     }
-    for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(seen[i], 1);
     map_free(&m);
 }
 

@@ -2,7 +2,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/err.h"
 #include "confab/event.h"
@@ -57,7 +58,8 @@ static void every_error_has_a_word_of_its_own_and_a_sentence(void **state)
         assert_true(confab_err_word(code)[0] != '\0');
         assert_true(confab_err_sentence(confab_fail(code))[0] != '\0');
         assert_in_range(confab_err_http_status(code), 200, 599);
-        for (int j = 0; j < i; j++) assert_string_not_equal(confab_err_word(code), confab_err_word((enum confab_code)j));
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(confab_err_word(code), confab_err_word((enum confab_code)j));
     }
     assert_string_equal(confab_err_word((enum confab_code)9999), "internal");
 }
@@ -69,10 +71,14 @@ static void names_and_room_ids_follow_their_rules(void **state)
     static const char *const not_users[] = {"", "a b", "a@b", "a/b", "tab\t", "\x7F", "\xC3\xA9", "a:b", "<x>", "a\\b", "100%"};
     static const char *const rooms[] = {"general", "2005-12-03.train-c", "0", "a_b"};
     static const char *const not_rooms[] = {"", "General", ".hidden", "-x", "a b", "a/b", "..", "\xC3\xA9"};
-    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) assert_true(user_name_is_valid(span_of(users[i])));
-    for (size_t i = 0; i < sizeof not_users / sizeof not_users[0]; i++) assert_false(user_name_is_valid(span_of(not_users[i])));
-    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) assert_true(room_slug_is_valid(span_of(rooms[i])));
-    for (size_t i = 0; i < sizeof not_rooms / sizeof not_rooms[0]; i++) assert_false(room_slug_is_valid(span_of(not_rooms[i])));
+    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++)
+        assert_true(user_name_is_valid(span_of(users[i])));
+    for (size_t i = 0; i < sizeof not_users / sizeof not_users[0]; i++)
+        assert_false(user_name_is_valid(span_of(not_users[i])));
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
+        assert_true(room_slug_is_valid(span_of(rooms[i])));
+    for (size_t i = 0; i < sizeof not_rooms / sizeof not_rooms[0]; i++)
+        assert_false(room_slug_is_valid(span_of(not_rooms[i])));
     char longest[66];
     memset(longest, 'a', sizeof longest);
     assert_true(user_name_is_valid((span){longest, 64}));
@@ -84,10 +90,8 @@ static void names_and_room_ids_follow_their_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counters_and_gauges_show_their_values),
-        cmocka_unit_test(each_name_is_described_once),
-        cmocka_unit_test(histogram_buckets_are_cumulative_and_scaled),
-        cmocka_unit_test(every_error_has_a_word_of_its_own_and_a_sentence),
+        cmocka_unit_test(counters_and_gauges_show_their_values),       cmocka_unit_test(each_name_is_described_once),
+        cmocka_unit_test(histogram_buckets_are_cumulative_and_scaled), cmocka_unit_test(every_error_has_a_word_of_its_own_and_a_sentence),
         cmocka_unit_test(names_and_room_ids_follow_their_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

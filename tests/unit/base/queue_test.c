@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/queue.h"
 
@@ -22,7 +23,8 @@ static void order_is_kept_and_only_the_first_push_wakes(void **state)
     assert_int_equal(queue_push(&q, &items[1].node), QUEUE_PUSHED);
     assert_int_equal(queue_push(&q, &items[2].node), QUEUE_PUSHED);
     int expected = 0;
-    for (struct queue_node *n = queue_take_all(&q); n; n = n->next) assert_int_equal(((struct item *)(void *)n)->number, expected++);
+    for (struct queue_node *n = queue_take_all(&q); n; n = n->next)
+        assert_int_equal(((struct item *)(void *)n)->number, expected++);
     assert_int_equal(expected, 3);
     assert_null(queue_take_all(&q));
     assert_int_equal(queue_push(&q, &items[0].node), QUEUE_PUSHED_FIRST);
@@ -89,7 +91,8 @@ static void nothing_is_lost_between_many_producers_and_one_consumer(void **state
         producers[p].q = &q;
         producers[p].items = calloc(EACH, sizeof(struct item));
         assert_non_null(producers[p].items);
-        for (int i = 0; i < EACH; i++) producers[p].items[i] = (struct item){.producer = p, .number = i};
+        for (int i = 0; i < EACH; i++)
+            producers[p].items[i] = (struct item){.producer = p, .number = i};
         assert_int_equal(pthread_create(&producers[p].thread, NULL, produce, &producers[p]), 0);
     }
     while (total < PRODUCERS * EACH) {

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/log.h"
 #include "confab/settings.h"
@@ -125,8 +126,8 @@ static void help_and_documentation_name_every_setting(void **state)
     buf help = {0}, doc = {0};
     settings_write_help(&help);
     settings_write_markdown(&doc);
-#define NAME(field, env, ...)                                                                                         \
-    assert_non_null(strstr(buf_cstr(&help), env));                                                                    \
+#define NAME(field, env, ...)                                                                                                              \
+    assert_non_null(strstr(buf_cstr(&help), env));                                                                                         \
     assert_non_null(strstr(buf_cstr(&doc), "`" env "`"));
     SETTINGS_MAP(NAME, NAME, NAME)
 #undef NAME

@@ -2,7 +2,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "live_presence.h"
 
@@ -74,7 +75,8 @@ static void the_list_is_bounded_and_tells_the_whole_number(void **state)
     arena a = {0};
     const char **names;
     live_presence_init(&p);
-    for (int64_t i = 1; i <= 100; i++) assert_true(enter(&p, 1, i, "someone", &online));
+    for (int64_t i = 1; i <= 100; i++)
+        assert_true(enter(&p, 1, i, "someone", &online));
     assert_int_equal(live_presence_list(&p, 1, 7, &a, &names, &online), 7);
     assert_int_equal(online, 100);
     assert_string_equal(names[6], "someone");

@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "confab/metrics.h"
 #include "live_ring.h"
@@ -41,7 +42,8 @@ static void ring_yields_every_event_once_in_order(void **state)
     (void)state;
     struct live_ring r;
     live_ring_init(&r, 1 << 20, 100);
-    for (int64_t i = 0; i < 5000; i++) append_number(&r, 100 + i);
+    for (int64_t i = 0; i < 5000; i++)
+        append_number(&r, 100 + i);
     assert_int_equal(r.first, 100);
     assert_int_equal(live_ring_next(&r), 5100);
     int64_t at = 100, reached;
@@ -62,7 +64,8 @@ static void ring_forgets_what_is_older_than_asked_for_and_goes_on(void **state)
     struct live_piece pieces[8];
     int64_t reached;
     live_ring_init(&r, 1 << 20, 1);
-    for (int64_t i = 1; i <= 100; i++) append_number(&r, i);
+    for (int64_t i = 1; i <= 100; i++)
+        append_number(&r, i);
     live_ring_drop_before(&r, 91);
     assert_int_equal(r.first, 91);
     size_t n = live_ring_gather(&r, 91, 101, 1 << 20, pieces, 8, &reached);
@@ -84,7 +87,8 @@ static void ring_drops_the_oldest_beyond_its_bytes_but_never_the_newest(void **s
     char big[400];
     memset(big, 'x', sizeof big);
     live_ring_init(&r, 1000, 1);
-    for (int i = 0; i < 10; i++) assert_true(live_ring_append(&r, (span){big, sizeof big}));
+    for (int i = 0; i < 10; i++)
+        assert_true(live_ring_append(&r, (span){big, sizeof big}));
     assert_int_equal(live_ring_next(&r), 11);
     assert_int_equal(r.count, 2);
     assert_int_equal(r.first, 9);
@@ -120,7 +124,8 @@ static void neighbours_in_one_block_are_one_piece(void **state)
     struct live_piece pieces[4];
     int64_t reached;
     live_ring_init(&r, 1 << 16, 1);
-    for (int64_t i = 1; i <= 20; i++) append_number(&r, i);
+    for (int64_t i = 1; i <= 20; i++)
+        append_number(&r, i);
     assert_int_equal(live_ring_gather(&r, 1, 21, SIZE_MAX, pieces, 4, &reached), 1);
     assert_int_equal(reached, 21);
     live_ring_fini(&r);

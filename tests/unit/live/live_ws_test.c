@@ -4,7 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* needs those above */
 
 #include "live_ws.h"
 
@@ -35,7 +36,8 @@ static void on_send(void *ctx, const void *frame, size_t n)
 {
     struct fixture *f = ctx;
     buf_append_str(&f->got, "S(");
-    for (size_t i = 0; i < n; i++) buf_printf(&f->got, "%02x", ((const unsigned char *)frame)[i]);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&f->got, "%02x", ((const unsigned char *)frame)[i]);
     buf_append_str(&f->got, ")");
 }
 
@@ -64,10 +66,12 @@ static void frame(buf *out, unsigned first, span payload)
         buf_append_char(out, (char)payload.n);
     } else {
         buf_append_char(out, (char)(0x80 | 127));
-        for (int shift = 56; shift >= 0; shift -= 8) buf_append_char(out, (char)((uint64_t)payload.n >> shift));
+        for (int shift = 56; shift >= 0; shift -= 8)
+            buf_append_char(out, (char)((uint64_t)payload.n >> shift));
     }
     buf_append(out, mask, 4);
-    for (size_t i = 0; i < payload.n; i++) buf_append_char(out, (char)(payload.p[i] ^ mask[i & 3]));
+    for (size_t i = 0; i < payload.n; i++)
+        buf_append_char(out, (char)(payload.p[i] ^ mask[i & 3]));
 }
 
 /* Feeds everything in chunks of `chunk` bytes until a feed ends the connection. */
@@ -188,12 +192,12 @@ static void what_breaks_the_protocol_closes_with_1002(void **state)
     } cases[] = {
         {"\x81\x03"
          "abc",
-         5},                                   /* not masked */
-        {"\xC1\x80\x01\x02\x03\x04", 6},       /* a reserved bit */
-        {"\x80\x81\x01\x02\x03\x04q", 7},      /* a continuation of nothing */
-        {"\x09\x80\x01\x02\x03\x04", 6},       /* a fragmented ping */
-        {"\x89\xFE\x00\x7E", 4},               /* a ping of 126 bytes */
-        {"\x81\xFE\x00\x02", 4},               /* a length in a longer form than needed */
+         5},                              /* not masked */
+        {"\xC1\x80\x01\x02\x03\x04", 6},  /* a reserved bit */
+        {"\x80\x81\x01\x02\x03\x04q", 7}, /* a continuation of nothing */
+        {"\x09\x80\x01\x02\x03\x04", 6},  /* a fragmented ping */
+        {"\x89\xFE\x00\x7E", 4},          /* a ping of 126 bytes */
+        {"\x81\xFE\x00\x02", 4},          /* a length in a longer form than needed */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         buf b = {0};
