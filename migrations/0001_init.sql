@@ -66,7 +66,7 @@ CREATE TRIGGER members_removed AFTER DELETE ON members BEGIN
 END;
 
 -- The log. Its key is (room_id, seq) packed into the rowid, room_id << 40 | seq: one integer comparison instead of a record
--- comparison, and no limit on the length of a row before it spills (docs/decisions/0003-event-key.md has the figures).
+-- comparison, and no limit on the length of a row before it spills (docs/decisions/0006-the-log-is-keyed-by-one-integer.md).
 CREATE TABLE events (
     id         INTEGER PRIMARY KEY,
     room_id    INTEGER NOT NULL GENERATED ALWAYS AS (id >> 40) VIRTUAL,

@@ -132,6 +132,45 @@ static void one_batch(struct bench *b, struct post *posts, int batch)
     pthread_mutex_unlock(&b->lock);
 }
 
+struct page {
+    struct store_job job;
+    int64_t room_id, after, n;
+    size_t bytes;
+};
+
+static bool count_event(void *ctx, const struct event *e)
+{
+    struct page *p = ctx;
+    p->n++;
+    p->after = e->seq;
+    p->bytes += e->text.n + e->actor.n;
+    return true;
+}
+
+static confab_err run_read(struct store_job *job, store_tx *tx)
+{
+    struct page *p = (struct page *)job;
+    return store_events_after(tx, p->room_id, p->after, 100, SIZE_MAX, count_event, p);
+}
+
+/* The log of the first room, in pages of 100, as a client that catches up reads it; each page is a job of its own. */
+static void measure_reads(struct bench *b)
+{
+    struct page p = {.job = {.run = run_read}, .room_id = b->rooms[0]};
+    int64_t began = clock_mono_us(), cpu = cpu_us(), total = 0;
+    for (int round = 0; round < 5; round++) {
+        p.after = 0;
+        for (;;) {
+            p.n = 0;
+            must(store_read_wait(b->store, &p.job), "read");
+            if (p.n == 0) break;
+            total += p.n;
+        }
+    }
+    (void)printf("reads  pages of 100                        %8.2f us wall  %6.2f us cpu per event\n",
+                 (double)(clock_mono_us() - began) / (double)total, (double)(cpu_us() - cpu) / (double)total);
+}
+
 static void measure_store(const char *folder, int rooms, int batch, int total, enum ids ids)
 {
     struct bench b = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -162,6 +201,7 @@ static void measure_store(const char *folder, int rooms, int batch, int total, e
     double wall = (double)(clock_mono_us() - began) / total, used = (double)(cpu_us() - cpu) / total;
     (void)printf("store  rooms %4d  batch %4d  ids %-7s  %8.2f us wall  %6.2f us cpu per post\n", rooms, batch,
                  ids == IDS_BY_TIME ? "by time" : "random", wall, used);
+    if (batch == 1000 && ids == IDS_BY_TIME) measure_reads(&b);
     store_close(b.store);
     static const char *const files[] = {"confab.db", "confab.db-wal", "confab.db-shm", "confab.lock"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
