@@ -69,6 +69,12 @@ static confab_err copy_in(const char *file, const char *to, store_progress_fn *p
     return e;
 }
 
+static bool has_content(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
 /* The old database is kept, with its log: a -wal left beside the new file would be taken for the new file's. */
 static confab_err move_old_away(const struct db_folder *f, buf *problem)
 {
@@ -80,10 +86,10 @@ static confab_err move_old_away(const struct db_folder *f, buf *problem)
         char *from = db_path_join(f->database, suffixes[i]), *to = db_path_join(kept, suffixes[i]);
         if (!from || !to)
             e = db_no_memory();
-        else if (access(from, F_OK) == 0)
+        else if (has_content(from))
             e = move(from, to, problem);
-        else
-            (void)unlink(to); /* what was kept by an earlier restore does not belong to this one */
+        else if (unlink(to) != 0 && errno != ENOENT) /* what an earlier restore kept does not belong to this one */
+            e = tell(problem, CONFAB_STORE_FAILED, strerror(errno), to);
         free(from);
         free(to);
     }

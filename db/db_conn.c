@@ -2,9 +2,11 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "confab/clock.h"
 #include "confab/log.h"
 #include "confab/map.h"
 #include "db_vfs.h"
@@ -55,6 +57,17 @@ bool db_statement_is_for(enum db_stmt id, enum db_role role)
 
 /* ---- The library ---- */
 
+/* A full disk fails every statement of every batch; one line in five seconds says as much as thousands. A new code is told at once. */
+static bool may_log(int code)
+{
+    static atomic_int last_code;
+    static atomic_int_least64_t last_us;
+    int64_t now = clock_mono_us();
+    bool fresh = atomic_exchange(&last_code, code) != code || now - atomic_load(&last_us) >= 5000000;
+    if (fresh) atomic_store(&last_us, now);
+    return fresh;
+}
+
 /* SQLite explains here what a code alone does not say: which file, which constraint, why a recovery ran. */
 static void log_from_sqlite(void *ctx, int rc, const char *text)
 {
@@ -62,7 +75,7 @@ static void log_from_sqlite(void *ctx, int rc, const char *text)
     int primary = rc & 0xff;
     if (primary == SQLITE_NOTICE || primary == SQLITE_CONSTRAINT || primary == SQLITE_SCHEMA || primary == SQLITE_BUSY) {
         LOG_DEBUG("sqlite", LOG_INT("code", rc), LOG_STR("text", text));
-    } else {
+    } else if (may_log(-rc)) {
         LOG_WARN("sqlite", LOG_INT("code", rc), LOG_STR("text", text));
     }
 }
@@ -297,8 +310,10 @@ static void note_failure(struct db_query *q)
 {
     int primary = q->rc & 0xff;
     if (primary == SQLITE_CONSTRAINT || primary == SQLITE_TOOBIG || primary == SQLITE_MISMATCH) return;
-    LOG_ERROR("database statement failed", LOG_STR("statement", statements[q->id].name), LOG_INT("code", q->rc),
-              LOG_STR("text", sqlite3_errmsg(q->conn->sqlite)));
+    if (may_log(q->rc)) {
+        LOG_ERROR("database statement failed", LOG_STR("statement", statements[q->id].name), LOG_INT("code", q->rc),
+                  LOG_STR("text", sqlite3_errmsg(q->conn->sqlite)));
+    }
     bool alone = sqlite3_stmt_readonly(q->handle) && !sqlite3_get_autocommit(q->conn->sqlite);
     if (!alone && !confab_failed(q->conn->hard)) q->conn->hard = db_error(q->rc);
 }

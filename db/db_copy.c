@@ -118,6 +118,15 @@ static confab_err sync_file(const char *path)
     return confab_fail(error == ENOSPC || error == EDQUOT ? CONFAB_DISK_FULL : CONFAB_STORE_FAILED);
 }
 
+/* Whichever side failed. */
+static const char *words_of(sqlite3 *from, sqlite3 *to)
+{
+    if (!to) return "out of memory";
+    return sqlite3_errcode(from) != SQLITE_OK && sqlite3_errcode(from) != SQLITE_DONE && sqlite3_errcode(from) != SQLITE_ROW
+               ? sqlite3_errmsg(from)
+               : sqlite3_errmsg(to);
+}
+
 confab_err db_copy_make(sqlite3 *from, const char *path, const char *epoch, store_progress_fn *progress, void *ctx, buf *problem)
 {
     sqlite3 *to = NULL;
@@ -131,7 +140,7 @@ confab_err db_copy_make(sqlite3 *from, const char *path, const char *epoch, stor
     if (!confab_failed(e)) e = db_exec(to, "PRAGMA journal_mode = DELETE", problem);
     if (!confab_failed(e) && epoch) e = put_epoch(to, epoch);
     if (!confab_failed(e)) e = check_copy(to, problem);
-    if (confab_failed(e)) (void)tell(problem, "cannot copy the database to", path, to ? sqlite3_errmsg(to) : "out of memory");
+    if (confab_failed(e)) (void)tell(problem, "cannot copy the database to", path, words_of(from, to));
     rc = sqlite3_close(to);
     if (!confab_failed(e)) e = db_error(rc);
     if (!confab_failed(e)) e = sync_file(path);

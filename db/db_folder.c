@@ -59,12 +59,13 @@ static confab_err find_folder(const char *path, bool create, struct db_folder *o
     return out->path ? confab_ok() : tell(problem, "out of memory for", path, 0);
 }
 
-/* Made by us and not by SQLite, so that it is readable by its owner only from the first moment (its -wal and -shm take after it). */
+/* Made by us and not by SQLite, so that it is readable by its owner only from the first moment (its -wal and -shm take after it).
+ * One that exists is not opened: closing it again would drop the locks that SQLite holds on it elsewhere in this process. */
 static confab_err find_database(struct db_folder *f, bool create, buf *problem)
 {
     if (create || f->temporary) {
-        int fd = open(f->database, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (fd < 0) return tell(problem, "cannot open or make", f->database, errno);
+        int fd = open(f->database, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0) return errno == EEXIST ? confab_ok() : tell(problem, "cannot make", f->database, errno);
         close(fd);
         return confab_ok();
     }

@@ -3,9 +3,16 @@
 #include "confab/metrics.h"
 #include "db_store.h"
 
-/* Jobs taken per wake-up: they share one snapshot, which is newer than each of their submissions. Few, so that one reader does not
- * sit on what another could answer, and no snapshot stays open for long. */
+/* Jobs taken per wake-up at most: they share one snapshot, which is newer than each of their submissions. Few, so that no snapshot
+ * stays open for long. */
 enum { TAKE_MAX = 8 };
+
+/* A reader's fair share of what waits, so that it does not sit on what another could answer. */
+static size_t share(store *s)
+{
+    size_t n = queue_len(&s->reads) / (size_t)s->readers_wanted;
+    return n < 1 ? 1 : n > TAKE_MAX ? TAKE_MAX : n;
+}
 
 static void give_to_writer(store *s, struct store_job *job)
 {
@@ -46,7 +53,7 @@ void *db_reader_main(void *arg)
 {
     struct db_reader *r = arg;
     for (;;) {
-        struct queue_node *first = queue_wait_take(&r->store->reads, TAKE_MAX, -1);
+        struct queue_node *first = queue_wait_take(&r->store->reads, share(r->store), -1);
         if (!first) return NULL; /* closed and empty */
         run_some(r, first);
     }

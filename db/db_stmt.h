@@ -9,19 +9,21 @@
 #define DB_SEQ_BITS 40
 #define DB_SEQ_MAX ((INT64_C(1) << DB_SEQ_BITS) - 1)
 
-#define DB_PARAM_MAP(X)                                                                                                                    \
-    X(action)                                                                                                                              \
-    X(actor) X(actor_id) X(address) X(after) X(agent) X(archived) X(at_ms) X(burst) X(client_id) X(detail) X(disabled) X(display_name)     \
-        X(edited_ms) X(except_id) X(expires_ms) X(hash) X(hi) X(id) X(kid) X(kind) X(limit) X(lo) X(name) X(now_ms) X(password_hash)       \
-            X(per_minute) X(reaction) X(retired) X(role) X(room_id) X(seed) X(seq) X(session_id) X(sha256) X(slug) X(subject_id) X(target) \
-                X(text) X(topic) X(user_id) X(value) X(version)
+/* clang-format off */
+#define DB_PARAM_MAP(X)                                                                                               \
+    X(action) X(actor) X(actor_id) X(address) X(after) X(agent) X(archived) X(at_ms) X(burst) X(client_id)            \
+    X(detail) X(disabled) X(display_name) X(edited_ms) X(except_id) X(expires_ms) X(hash) X(hi) X(id) X(kid)          \
+    X(kind) X(limit) X(lo) X(name) X(now_ms) X(password_hash) X(per_minute) X(reaction) X(retired) X(role)            \
+    X(room_id) X(seed) X(seq) X(session_id) X(sha256) X(slug) X(subject_id) X(target) X(text) X(topic)                \
+    X(user_id) X(value) X(version)
 
 enum db_param {
 #define X(name) DB_P_##name,
     DB_PARAM_MAP(X)
 #undef X
-        DB_PARAM_COUNT
+    DB_PARAM_COUNT
 };
+/* clang-format on */
 
 #define DB_EVENT_COLUMNS "e.id, e.at_ms, e.kind, e.actor_id, e.target, e.subject_id, e.role, e.deleted, e.text, e.client_id"
 #define DB_VIEW_COLUMNS "e.id, e.at_ms, e.actor_id, e.target, e.text, e.deleted, v.event_id, v.text, v.edited_ms, v.deleted"

@@ -52,6 +52,7 @@ static confab_err start_readers(store *s, int count, buf *problem)
 {
     s->readers = calloc((size_t)count, sizeof *s->readers);
     if (!s->readers) return db_no_memory();
+    s->readers_wanted = count;
     for (int i = 0; i < count; i++) {
         struct db_reader *r = &s->readers[i];
         r->store = s;

@@ -51,7 +51,8 @@ struct store {
     int64_t data_version; /* writer: as of its last look; another process's commit changes it */
     bool purging;         /* writer: a deleted room's log is still there */
     struct db_reader *readers;
-    int reader_count;
+    int readers_wanted; /* fixed before the first of them starts */
+    int reader_count;   /* those that run */
     struct db_checkpointer checkpointer;
 
     pthread_mutex_t observer_lock; /* held while the observer is inside a call */

@@ -66,6 +66,7 @@ static confab_err run_job(store_tx *tx, struct store_job *job)
         undo_job(tx, events_before, changes_before);
     } else if (savepoint) {
         confab_err e = db_run(c, DB_S_release);
+        if (confab_failed(e) && !confab_failed(c->hard)) c->hard = e; /* what it wrote is still in the transaction */
         if (confab_failed(e)) return e;
     } else if (confab_failed(result) && sqlite3_total_changes64(c->sqlite) != changes_before) {
         /* A programmer's mistake: it wrote, failed, and has no savepoint to go back to. Rather nothing than half of something. */

@@ -31,7 +31,8 @@ struct store_config {
 };
 
 /* Opens, checks and migrates under a lock, reads the epoch, starts the threads.
- * `problem` gets a sentence for people that says what to do. Errors: SCHEMA_NEWER, STORE_CORRUPT, STORE_FAILED, DISK_FULL, NOT_FOUND. */
+ * `problem` gets a sentence for people that says what to do. Errors: SCHEMA_NEWER, STORE_CORRUPT, STORE_FAILED, DISK_FULL, NOT_FOUND,
+ * BUSY (the schema must change first, and another process has the database open). */
 CONFAB_MUST_CHECK confab_err store_open(const struct store_config *config, store **out, buf *problem);
 /* Finishes what is queued, checkpoints, closes. No job may be submitted any more. Accepts NULL. */
 void store_close(store *s);
@@ -133,7 +134,7 @@ CONFAB_MUST_CHECK confab_err store_room_list(store_tx *tx, int64_t user_id, bool
 #define STORE_UNREAD_WINDOW 1000
 CONFAB_MUST_CHECK confab_err store_room_unread(store_tx *tx, int64_t room_id, int64_t user_id, int64_t last_read, int64_t *unread);
 
-/* Members. Get gives role MEMBER_NONE where there is none. A new member has read what was there before. A read mark stays within the log. */
+/* Members. Get gives role MEMBER_NONE where there is none. A new member has read what was there before. Read marks stay within the log. */
 CONFAB_MUST_CHECK confab_err store_member_get(store_tx *tx, int64_t room_id, int64_t user_id, struct member *out);
 CONFAB_MUST_CHECK confab_err store_member_put(store_tx *tx, int64_t room_id, int64_t user_id, enum member_role role);
 CONFAB_MUST_CHECK confab_err store_member_remove(store_tx *tx, int64_t room_id, int64_t user_id);

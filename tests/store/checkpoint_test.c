@@ -30,7 +30,8 @@ static void post_many(struct fixture *f, const struct room *r, const struct user
     char text[2001];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    for (int i = 0; i < n; i++) post(f->s, r, u, text, NULL);
+    for (int i = 0; i < n; i++)
+        post(f->s, r, u, text, NULL);
 }
 
 static void log_starts_again_while_messages_keep_coming(void **state)
@@ -52,7 +53,8 @@ struct reading {
 static void *read_on(void *arg)
 {
     struct reading *r = arg;
-    while (!atomic_load(&r->stop)) (void)read_log(r->s, r->room_id);
+    while (!atomic_load(&r->stop))
+        (void)read_log(r->s, r->room_id);
     return NULL;
 }
 
@@ -63,11 +65,13 @@ static void log_starts_again_although_some_reader_is_always_reading(void **state
     struct room room = make_room(f->s, "general");
     struct reading r = {.s = f->s, .room_id = room.id};
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_on, &r), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, &r), 0);
     post_many(f, &room, &ann, MESSAGES);
     long pages = log_pages(f);
     atomic_store(&r.stop, true);
-    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
     assert_in_range(pages, 1, 6 * HARD); /* without the restart past the hard limit: some 3,000 */
     assert_clean(f->s);
 }

@@ -82,7 +82,8 @@ static void membership_is_per_room_and_user(void **state)
         }
     }
     for (int64_t room = 1; room <= 50; room++)
-        for (int64_t user = 1; user <= 50; user++) assert_int_equal(db_cache_member(&c, room, user)->last_read, room * 1000 + user);
+        for (int64_t user = 1; user <= 50; user++)
+            assert_int_equal(db_cache_member(&c, room, user)->last_read, room * 1000 + user);
     assert_null(db_cache_member(&c, 51, 1));
     db_cache_drop_member(&c, 3, 4);
     assert_null(db_cache_member(&c, 3, 4));
@@ -114,8 +115,10 @@ static void batch_keeps_copies_of_every_byte(void **state)
             assert_true(span_is(e->room, "general"));
             assert_true(e->actor.p && e->actor.n == 0);
             assert_null(e->client_id.p);
-            if (i == 2500) assert_true(e->text.n == sizeof large && e->text.p[sizeof large - 1] == 'L');
-            else assert_true(span_is(e->text, text));
+            if (i == 2500)
+                assert_true(e->text.n == sizeof large && e->text.p[sizeof large - 1] == 'L');
+            else
+                assert_true(span_is(e->text, text));
         }
         size_t mark = 4990;
         db_batch_back(&b, mark);

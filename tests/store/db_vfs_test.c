@@ -133,7 +133,8 @@ static void more_than_can_be_held_goes_through_in_order(void **state)
     enum { PIECE = 4120, PIECES = 200 };
     char *all = malloc(PIECE * PIECES);
     assert_non_null(all);
-    for (int i = 0; i < PIECE * PIECES; i++) all[i] = (char)(i * 31 + i / 997);
+    for (int i = 0; i < PIECE * PIECES; i++)
+        all[i] = (char)(i * 31 + i / 997);
     for (int i = 0; i < PIECES; i++) {
         write_at(l, all + i * PIECE, 24, (sqlite3_int64)i * PIECE);
         write_at(l, all + i * PIECE + 24, PIECE - 24, (sqlite3_int64)i * PIECE + 24);
@@ -164,8 +165,10 @@ int main(void)
 {
 #define ON_LOG(test) cmocka_unit_test_setup_teardown(test, open_log, close_log)
     const struct CMUnitTest tests[] = {
-        ON_LOG(appended_pieces_are_held_until_a_sync),       ON_LOG(own_reads_and_sizes_see_what_is_held),
-        ON_LOG(write_elsewhere_keeps_the_order),             ON_LOG(more_than_can_be_held_goes_through_in_order),
+        ON_LOG(appended_pieces_are_held_until_a_sync),
+        ON_LOG(own_reads_and_sizes_see_what_is_held),
+        ON_LOG(write_elsewhere_keeps_the_order),
+        ON_LOG(more_than_can_be_held_goes_through_in_order),
         ON_LOG(truncating_and_closing_pass_on_what_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
