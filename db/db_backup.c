@@ -39,7 +39,7 @@ confab_err store_backup(store *s, const char *file, store_progress_fn *progress,
     /* Under another name until it is whole, so that a backup of yesterday is replaced by a good one or not at all. */
     char *partial = db_path_join(file, ".partial");
     if (!partial) return db_no_memory();
-    const struct db_open o = {.path = s->folder.database, .role = DB_READER, .busy_timeout_ms = DB_BUSY_TIMEOUT_MS};
+    const struct db_open o = {.path = s->folder.database, .role = DB_READER, .busy_timeout_ms = db_busy_timeout_ms};
     confab_err e = db_conn_open(&o, &from, problem);
     if (!confab_failed(e)) e = db_copy_make(from->sqlite, partial, NULL, progress, ctx, problem);
     db_conn_close(from);

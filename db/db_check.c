@@ -5,7 +5,7 @@
 
 static confab_err open_checker(store *s, struct db_conn **out, buf *problem)
 {
-    const struct db_open o = {.path = s->folder.database, .role = DB_CHECKER, .busy_timeout_ms = DB_BUSY_TIMEOUT_MS};
+    const struct db_open o = {.path = s->folder.database, .role = DB_CHECKER, .busy_timeout_ms = db_busy_timeout_ms};
     confab_err e = db_conn_open(&o, out, problem);
     if (!confab_failed(e)) e = db_conn_prepare(*out, problem);
     if (confab_failed(e)) {
@@ -212,7 +212,7 @@ confab_err store_schema_version(store *s, struct store_schema *out)
 {
     struct db_conn *c = NULL;
     int64_t version = 0;
-    const struct db_open o = {.path = s->folder.database, .role = DB_READER, .busy_timeout_ms = DB_BUSY_TIMEOUT_MS};
+    const struct db_open o = {.path = s->folder.database, .role = DB_READER, .busy_timeout_ms = db_busy_timeout_ms};
     confab_err e = db_conn_open(&o, &c, NULL);
     if (!confab_failed(e)) e = db_pragma_int(c->sqlite, "PRAGMA user_version", &version);
     if (!confab_failed(e)) *out = (struct store_schema){.version = version, .newest_known = (int64_t)db_migrations_builtin().count};

@@ -6,12 +6,14 @@
 #include "confab/metrics.h"
 #include "db_migrate.h"
 
+int db_busy_timeout_ms = 5000;
+
 /* ---- Opening, in the order of the ladder; store_close goes down the same rungs and accepts any of them ---- */
 
 static confab_err open_conn(const store *s, enum db_role role, struct db_conn **out, buf *problem)
 {
     const struct db_open o = {
-        .path = s->folder.database, .role = role, .durable = !s->folder.temporary, .busy_timeout_ms = DB_BUSY_TIMEOUT_MS};
+        .path = s->folder.database, .role = role, .durable = !s->folder.temporary, .busy_timeout_ms = db_busy_timeout_ms};
     return db_conn_open(&o, out, problem);
 }
 

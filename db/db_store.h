@@ -17,9 +17,11 @@
 
 /* Jobs in one transaction at most: bounds how long the first of them waits and how much a failed commit throws away. */
 #define DB_BATCH_MAX 2000
-#define DB_BUSY_TIMEOUT_MS 5000
 #define DB_LOCK_WAIT_MS 1000 /* for the folder: long enough for someone who is only opening it */
 #define DB_IDLE_POLL_MS 500
+
+/* How long a transaction waits for another process that writes, before its jobs fail as BUSY. Tests shorten it before they open a store. */
+extern int db_busy_timeout_ms;
 
 struct store_tx {
     struct store *store;

@@ -217,6 +217,69 @@ static void second_user_of_the_folder_is_welcome(void **state)
     store_close(server);
 }
 
+static bool is_healthy(void *ctx) { return !confab_failed(store_health(ctx, NULL)); }
+
+static void database_that_another_process_holds_is_busy_and_then_free_again(void **state)
+{
+    char path[128];
+    sqlite3 *other = NULL;
+    db_busy_timeout_ms = 50;
+    store *s = fixture_open(*state);
+    db_busy_timeout_ms = 5000;
+    struct user ann = make_user(s, "ann");
+    struct room room = make_room(s, "general");
+    fixture_path(path, *state, "confab.db");
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    struct append_args a = {.event = {.room_id = room.id, .kind = EVENT_MESSAGE, .actor_id = ann.id, .text = SPAN_LIT("x")}};
+    assert_code(do_write(s, run_append, &a), CONFAB_BUSY);
+    assert_code(store_health(s, NULL), CONFAB_BUSY);
+    assert_int_equal(read_log(s, room.id).count, 0); /* reading goes on */
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    wait_until(is_healthy, s, "the store finds the lock free");
+    assert_int_equal(post(s, &room, &ann, "x", NULL), 1);
+    store_close(s);
+}
+
+static bool file_has(const char *folder, const char *needle)
+{
+    char path[128];
+    buf all = {0};
+    fixture_path(path, folder, "confab.db");
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    for (int c; (c = getc(f)) != EOF;)
+        buf_append_char(&all, (char)c);
+    (void)fclose(f);
+    bool found = memmem(all.data, all.len, needle, strlen(needle)) != NULL;
+    buf_free(&all);
+    return found;
+}
+
+static confab_err run_erase(store_tx *tx, void *ctx)
+{
+    const struct room *room = ctx;
+    confab_err e = store_event_erase(tx, room->id, 1);
+    return confab_failed(e) ? e : store_message_set_deleted(tx, room->id, 1);
+}
+
+static void erased_text_is_not_in_the_file_any_more(void **state)
+{
+    store *s = fixture_open(*state);
+    struct user ann = make_user(s, "ann");
+    struct room room = make_room(s, "general");
+    post(s, &room, &ann, "a regrettable remark", NULL);
+    post(s, &room, &ann, "something else", NULL);
+    store_close(s);
+    assert_true(file_has(*state, "a regrettable remark"));
+    s = fixture_open(*state);
+    assert_ok(do_write_atomic(s, run_erase, &room));
+    store_close(s);
+    assert_false(file_has(*state, "a regrettable remark"));
+    assert_true(file_has(*state, "something else"));
+}
+
 /* A migration that a later release might bring. */
 static const struct embedded_file later[] = {
     {.name = "0001_init.sql"},
@@ -316,6 +379,8 @@ int main(void)
         IN_FOLDER(second_user_of_the_folder_is_welcome),
         IN_FOLDER(migration_that_fails_leaves_no_trace_of_itself),
         IN_FOLDER(upgrade_asks_to_be_alone),
+        IN_FOLDER(database_that_another_process_holds_is_busy_and_then_free_again),
+        IN_FOLDER(erased_text_is_not_in_the_file_any_more),
         cmocka_unit_test(in_memory_stores_share_nothing_and_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
