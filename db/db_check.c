@@ -193,6 +193,7 @@ confab_err store_check(store *s, struct store_check_report *out, store_progress_
     *out = (struct store_check_report){0};
     confab_err e = open_checker(s, &c, problem);
     if (confab_failed(e)) return e;
+    if (progress) progress(ctx, 0, 1); /* the file as a whole comes first, and nobody knows how far that is */
     e = db_run(c, DB_S_begin_read);
     if (!confab_failed(e)) e = db_copy_verify(c->sqlite, &out->integrity_errors, problem);
     if (!confab_failed(e)) e = check_schema(c, out, problem);

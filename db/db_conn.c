@@ -155,9 +155,9 @@ static confab_err set_up(sqlite3 *db, const struct db_open *o, buf *problem)
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    if (o->role != DB_WRITER) {
-        return db_exec(db, "PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY", problem);
-    }
+    /* Checking sorts whole logs: on disk. A request sorts what one user owns: in memory. */
+    if (o->role == DB_CHECKER) return db_exec(db, "PRAGMA query_only = ON; PRAGMA cache_size = -8192", problem);
+    if (o->role == DB_READER) return db_exec(db, "PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY", problem);
     /* The page size counts for a new file only and must come before WAL. Checkpoints are the store's own business. secure_delete:
      * what people delete is overwritten in the file, not only unlinked from it. */
     confab_err e = db_exec(db,

@@ -84,10 +84,12 @@ static confab_err commit(store *s, store_tx *tx)
     struct db_conn *c = s->writer_conn;
     if (confab_failed(c->hard)) return c->hard;
     if (s->purging || tx->has_purges) {
-        bool more = true;
+        bool more = false;
         confab_err e = db_room_purge_slice(tx, &more);
+        /* After a failure not again before the next deletion or start: a damaged page of a room that is gone may cost one batch, not all.
+         */
+        s->purging = !confab_failed(e) && more;
         if (confab_failed(e)) return e;
-        s->purging = more;
     }
     confab_err e = db_run(c, DB_S_commit);
     return confab_failed(c->hard) ? c->hard : e;
@@ -197,7 +199,7 @@ static void purge(store *s)
 {
     bool foreign = false;
     confab_err e = run_transaction(s, NULL, &foreign);
-    if (confab_failed(e)) s->purging = false; /* not in a tight loop: with the next deletion or start */
+    if (confab_failed(e)) s->purging = false; /* not in a tight loop */
     db_store_set_health(s, e);
     if (foreign) announce_foreign(s);
     db_checkpointer_after_commit(&s->checkpointer, s->writer_conn);
