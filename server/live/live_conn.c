@@ -463,6 +463,21 @@ void live_conn_flush(struct live_conn *c)
     }
 }
 
+/* Queues what the cursor needs of the page. */
+static void take_page(struct live_conn *c, struct live_sub *sub, const struct live_page *page)
+{
+    int64_t from = sub->next_seq, to = page->first + page->count;
+    if (sub->replaying && from <= sub->replay_until && to > sub->replay_until + 1) to = sub->replay_until + 1;
+    if (sub->end_seq && to > sub->end_seq + 1) to = sub->end_seq + 1;
+    sub->page_missed = from >= to;
+    if (from < page->first || from >= to) return;
+    sub->next_seq = to; /* now: out_push may end the connection, and the subscription with it */
+    metric_add(METRIC_MSG_DELIVERED, (uint64_t)(to - from));
+    metric_add(METRIC_REPLAY_STORE_EVENTS, (uint64_t)(to - from));
+    for (int64_t seq = from; seq < to && c->state == LIVE_CONN_OPEN; seq++)
+        out_push(c, page->frames[seq - page->first]);
+}
+
 void live_conn_page(struct live_conn *c, struct live_sub *sub, struct live_page *page)
 {
     sub->waiting = false;
@@ -478,20 +493,11 @@ void live_conn_page(struct live_conn *c, struct live_sub *sub, struct live_page 
         }
         return;
     }
-    /* A hole at the page's beginning: retention removed events between the join and now. */
-    for (int64_t i = 0; i < page->count && c->state == LIVE_CONN_OPEN; i++) {
-        int64_t seq = page->first + i;
-        if (seq != sub->next_seq) continue;
-        if ((sub->replaying && seq == sub->replay_until + 1) || (sub->end_seq && seq > sub->end_seq)) break;
-        sub->next_seq = seq + 1;
-        out_push(c, page->frames[i]);
-        metric_add(METRIC_MSG_DELIVERED, 1);
-        metric_add(METRIC_REPLAY_STORE_EVENTS, 1);
-    }
-    if (page->count == 0 || page->first > sub->next_seq) {
-        LOG_WARN("a cursor points to events that are gone", LOG_STR("room", sub->room->slug), LOG_INT("next", sub->next_seq));
-        live_conn_close(c, CONFAB_SLOW_CONSUMER, 0); /* the new join says `gap` */
-    }
+    take_page(c, sub, page);
+    if (c->state != LIVE_CONN_OPEN || (page->count && page->first <= sub->next_seq)) return;
+    /* Retention removed events between the join and now. */
+    LOG_WARN("a cursor points to events that are gone", LOG_STR("room", sub->room->slug), LOG_INT("next", sub->next_seq));
+    live_conn_close(c, CONFAB_SLOW_CONSUMER, 0); /* the new join says `gap` */
 }
 
 /* ---- Closing ---- */

@@ -11,6 +11,7 @@
 
 enum {
     PAGE_EVENTS = 512, /* events of one page for a cursor that is behind */
+    PAGE_STRIDE = 128,
     PAGE_BYTES = 65536,
     TAIL_EVENTS_MIN = 64, /* events read when a room is opened: as many as the ring may hold, between these */
     TAIL_EVENTS_MAX = 4096,
@@ -274,10 +275,14 @@ static bool page_add_waiter(struct live_page *page, struct live_sub *sub)
     return true;
 }
 
+/* Pages begin at multiples of PAGE_STRIDE, so that cursors near each other share one: a thousand slow readers at a thousand positions need
+ * the few pages of the log they are in, not a thousand. Where long messages make such a page end before the cursor, the next begins at the
+ * cursor. */
 void live_room_request_page(struct live_sub *sub)
 {
     struct live_room *room = sub->room;
     int64_t after = sub->next_seq - 1;
+    if (!sub->page_missed) after -= after % PAGE_STRIDE;
     struct live_page *page = room->pages;
     while (page && page->after != after)
         page = page->next;

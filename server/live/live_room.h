@@ -22,6 +22,7 @@ struct live_sub {
     int64_t replay_until; /* tell it when this event has been handed over (or at once, where next_seq is beyond) */
     int64_t end_seq;      /* > 0: the subscription ends after this event (the user left, the room was deleted) */
     bool waiting;         /* a page for this cursor is being read */
+    bool page_missed;     /* the last page ended before next_seq */
 };
 
 struct live_room {
