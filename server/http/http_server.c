@@ -242,7 +242,7 @@ static confab_err start_civetweb(struct server *s, const struct listen_plan *pla
         "listen_backlog",
         "4096", /* a reconnect storm waits in the kernel, not in retries */
         "connection_queue",
-        "64", /* waiting in CivetWeb: bounds the descriptors a hand-over has to look at */
+        "16", /* waiting in CivetWeb: bounds the descriptors a hand-over has to look at */
         "enable_keep_alive",
         "yes",
         "keep_alive_timeout_ms",
