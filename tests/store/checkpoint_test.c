@@ -50,11 +50,22 @@ struct reading {
     atomic_bool stop;
 };
 
+static bool take_any(void *ctx, const struct event *e)
+{
+    (void)ctx, (void)e;
+    return true;
+}
+
+static confab_err run_read_page(store_tx *tx, void *ctx)
+{
+    return store_events_after(tx, ((struct reading *)ctx)->room_id, 0, 50, SIZE_MAX, take_any, NULL);
+}
+
 static void *read_on(void *arg)
 {
     struct reading *r = arg;
-    while (!atomic_load(&r->stop))
-        (void)read_log(r->s, r->room_id);
+    while (!atomic_load(&r->stop) && !confab_failed(do_read(r->s, run_read_page, r))) {
+    }
     return NULL;
 }
 

@@ -103,6 +103,7 @@ struct child {
 };
 
 extern char **environ;
+static const char *program; /* argv[0]: /proc/self/exe would be valgrind under valgrind */
 
 static struct child start_writer(const char *folder, const char *name, int64_t first, int64_t count)
 {
@@ -123,7 +124,7 @@ static struct child start_writer(const char *folder, const char *name, int64_t f
     assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
     assert_int_equal(posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO), 0);
     assert_int_equal(posix_spawn_file_actions_addclose(&actions, ends[0]), 0);
-    assert_int_equal(posix_spawn(&c.pid, "/proc/self/exe", &actions, NULL, argv, environ), 0);
+    assert_int_equal(posix_spawn(&c.pid, program, &actions, NULL, argv, environ), 0);
     (void)posix_spawn_file_actions_destroy(&actions);
     assert_int_equal(close(ends[1]), 0);
     c.out = ends[0];
@@ -267,6 +268,7 @@ static void quiet_process_notices_what_another_changed(void **state)
 
 int main(int argc, char **argv)
 {
+    program = argv[0];
     if (argc == 6 && strcmp(argv[1], "--write") == 0) return write_messages(argv[2], argv[3], atoll(argv[4]), atoll(argv[5]));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_acknowledged_message_survives_sigkill),
