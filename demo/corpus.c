@@ -13,10 +13,7 @@
 
 /* ---- one line ---- */
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* `[HH:MM] ` and at least one byte more. */
 static bool has_time(const char *line, size_t len)
@@ -86,10 +83,7 @@ struct corpus_index {
     name_index nicks; /* by spelling; only to count them */
 };
 
-uint32_t corpus_find_user(const corpus *c, const char *name, size_t len)
-{
-    return name_index_find(&c->index->users, name, len);
-}
+uint32_t corpus_find_user(const corpus *c, const char *name, size_t len) { return name_index_find(&c->index->users, name, len); }
 
 /* The user who goes by that nick, made where new. CORPUS_NO_USER when out of memory. */
 static uint32_t user_of_nick(corpus *c, const char *nick, size_t len)

@@ -80,21 +80,19 @@ typedef struct corpus {
 
 #define CORPUS_NO_USER UINT32_MAX
 
-/* Reads the *.txt files of a folder in the order of their names, at most max_files of them (0: all). Returns owned, or NULL with one line in problem[]. */
+/* Reads the *.txt files of a folder in the order of their names, at most max_files of them (0: all). Returns owned, or NULL with one line
+ * in problem[]. */
 corpus *corpus_load(const char *folder, size_t max_files, size_t max_text, char *problem, size_t problem_size);
 
 /* Adds one file's content as a room. For corpus_load() and tests. Returns false when out of memory. */
 bool corpus_add_file(corpus *c, const char *file_name, const char *content, size_t len, size_t max_text);
 
-corpus *corpus_new(void); /* empty; NULL when out of memory */
+corpus *corpus_new(void);    /* empty; NULL when out of memory */
 void corpus_free(corpus *c); /* accepts NULL */
 
 /* The user of that name, without regard to case; CORPUS_NO_USER where there is none. */
 uint32_t corpus_find_user(const corpus *c, const char *name, size_t len);
 
-static inline const char *corpus_text(const corpus *c, const corpus_line *line)
-{
-    return c->text.at + line->text;
-}
+static inline const char *corpus_text(const corpus *c, const corpus_line *line) { return c->text.at + line->text; }
 
 #endif

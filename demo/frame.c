@@ -9,10 +9,7 @@
 
 static const char *const recovery_words[FRAME_RECOVERY_COUNT] = {"fresh", "resumed", "gap", "epoch_changed"};
 
-const char *frame_recovery_word(frame_recovery r)
-{
-    return recovery_words[r];
-}
+const char *frame_recovery_word(frame_recovery r) { return recovery_words[r]; }
 
 /* ---- reading ---- */
 
@@ -159,7 +156,8 @@ bool frame_write_join(bytes *out, const char *room, int64_t after, const char *e
     if (after < 0) {
         len = snprintf(text, sizeof text, "{\"type\":\"join\",\"room_id\":\"%s\"}", room);
     } else {
-        len = snprintf(text, sizeof text, "{\"type\":\"join\",\"room_id\":\"%s\",\"after\":%" PRId64 ",\"epoch\":\"%s\"}", room, after, epoch);
+        len = snprintf(text, sizeof text, "{\"type\":\"join\",\"room_id\":\"%s\",\"after\":%" PRId64 ",\"epoch\":\"%s\"}", room, after,
+                       epoch);
     }
     out->len = 0;
     return len > 0 && (size_t)len < sizeof text && bytes_append(out, text, (size_t)len);
@@ -168,10 +166,11 @@ bool frame_write_join(bytes *out, const char *room, int64_t after, const char *e
 bool frame_write_message(bytes *out, const char *room, const char *text, size_t len, size_t client_number)
 {
     char head[FRAME_MESSAGE_OVERHEAD];
-    const int head_len =
-        snprintf(head, sizeof head, "{\"type\":\"chat_message\",\"room_id\":\"%s\",\"client_id\":\"line-%zu\",\"message\":\"", room, client_number);
+    const int head_len = snprintf(
+        head, sizeof head, "{\"type\":\"chat_message\",\"room_id\":\"%s\",\"client_id\":\"line-%zu\",\"message\":\"", room, client_number);
     out->len = 0;
-    if (head_len <= 0 || (size_t)head_len >= sizeof head || !bytes_append(out, head, (size_t)head_len) || !bytes_reserve(out, 6 * len + 2)) {
+    if (head_len <= 0 || (size_t)head_len >= sizeof head || !bytes_append(out, head, (size_t)head_len) ||
+        !bytes_reserve(out, 6 * len + 2)) {
         return false;
     }
     out->len += peek_escape(text, len, out->at + out->len);

@@ -38,10 +38,7 @@ static void on_signal(int number)
     interrupted = 1;
 }
 
-bool host_is_interrupted(void)
-{
-    return interrupted != 0;
-}
+bool host_is_interrupted(void) { return interrupted != 0; }
 
 void host_catch_signals(void)
 {
@@ -53,10 +50,7 @@ void host_catch_signals(void)
     (void)sigaction(SIGPIPE, &action, NULL);
 }
 
-void host_path(const host *h, const char *name, char *out, size_t size)
-{
-    (void)snprintf(out, size, "%s/%s", h->folder, name);
-}
+void host_path(const host *h, const char *name, char *out, size_t size) { (void)snprintf(out, size, "%s/%s", h->folder, name); }
 
 /* ---- making and removing ---- */
 
@@ -195,10 +189,7 @@ static pid_t spawn(host *h, const char *const args[], const char *input, const c
     return pid;
 }
 
-static void sleep_a_little(void)
-{
-    (void)poll(NULL, 0, WAIT_STEP_MS);
-}
+static void sleep_a_little(void) { (void)poll(NULL, 0, WAIT_STEP_MS); }
 
 static void kill_and_reap(pid_t pid)
 {
@@ -298,8 +289,8 @@ bool host_wait_ready(host *h, int64_t timeout_ms)
     int status = 0;
     while (swarm_now_ns() < until && !host_is_interrupted()) {
         if (host_has_ended(h, &status)) {
-            (void)snprintf(h->problem, sizeof h->problem, "the server ended at its start (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
-                           WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+            (void)snprintf(h->problem, sizeof h->problem, "the server ended at its start (%s %d)",
+                           WIFEXITED(status) ? "exit code" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
             return false;
         }
         if (rest_request(h->port, "GET", "/ready", NULL, NULL, NULL) == 200) {

@@ -68,10 +68,7 @@ __attribute__((format(printf, 2, 3))) static void note(ledger *l, const char *fo
     }
 }
 
-const char *ledger_notes(const ledger *l)
-{
-    return l->notes.len > 0 ? l->notes.at : "";
-}
+const char *ledger_notes(const ledger *l) { return l->notes.len > 0 ? l->notes.at : ""; }
 
 /* ---- making ---- */
 
@@ -118,8 +115,7 @@ ledger *ledger_new(const corpus *c)
     for (size_t r = 0; ok && r < c->room_count; r++) {
         bool added = false;
         l->rooms[r].line_ids = calloc(c->rooms[r].line_count, sizeof *l->rooms[r].line_ids);
-        ok = l->rooms[r].line_ids != NULL &&
-             name_index_put(&l->room_index, c->rooms[r].id, strlen(c->rooms[r].id), &added) == (uint32_t)r;
+        ok = l->rooms[r].line_ids != NULL && name_index_put(&l->room_index, c->rooms[r].id, strlen(c->rooms[r].id), &added) == (uint32_t)r;
     }
     if (!ok) {
         ledger_free(l);
@@ -155,15 +151,9 @@ size_t ledger_cursors_of(const ledger *l, uint32_t user, size_t *out_first)
     return l->first_of_user[user + 1] - l->first_of_user[user];
 }
 
-const ledger_cursor *ledger_cursor_at(const ledger *l, size_t cursor)
-{
-    return &l->cursors[cursor];
-}
+const ledger_cursor *ledger_cursor_at(const ledger *l, size_t cursor) { return &l->cursors[cursor]; }
 
-size_t ledger_cursor_count(const ledger *l)
-{
-    return l->cursor_count;
-}
+size_t ledger_cursor_count(const ledger *l) { return l->cursor_count; }
 
 size_t ledger_find_cursor(const ledger *l, uint32_t user, uint32_t room)
 {
@@ -183,20 +173,11 @@ size_t ledger_find_cursor(const ledger *l, uint32_t user, uint32_t room)
     return LEDGER_NONE;
 }
 
-uint32_t ledger_find_room(const ledger *l, const char *id, size_t len)
-{
-    return name_index_find(&l->room_index, id, len);
-}
+uint32_t ledger_find_room(const ledger *l, const char *id, size_t len) { return name_index_find(&l->room_index, id, len); }
 
-int64_t ledger_line_id(const ledger *l, uint32_t room, size_t line)
-{
-    return l->rooms[room].line_ids[line];
-}
+int64_t ledger_line_id(const ledger *l, uint32_t room, size_t line) { return l->rooms[room].line_ids[line]; }
 
-void ledger_get_counts(const ledger *l, ledger_counts *out)
-{
-    *out = l->counts;
-}
+void ledger_get_counts(const ledger *l, ledger_counts *out) { *out = l->counts; }
 
 bool ledger_is_level(const ledger *l, size_t cursor)
 {
@@ -205,15 +186,9 @@ bool ledger_is_level(const ledger *l, size_t cursor)
 }
 
 /* For notes. */
-static const char *reader_of(const ledger *l, const ledger_cursor *c)
-{
-    return l->corpus->users[c->user].name;
-}
+static const char *reader_of(const ledger *l, const ledger_cursor *c) { return l->corpus->users[c->user].name; }
 
-static const char *room_of(const ledger *l, const ledger_cursor *c)
-{
-    return l->corpus->rooms[c->room].id;
-}
+static const char *room_of(const ledger *l, const ledger_cursor *c) { return l->corpus->rooms[c->room].id; }
 
 /* ---- joins ---- */
 

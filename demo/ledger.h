@@ -23,8 +23,8 @@ typedef struct ledger ledger;
 typedef struct ledger_cursor {
     uint32_t user;
     uint32_t room;
-    int64_t base; /* last_id when it first joined; -1: has not joined yet. It gets what comes after. */
-    int64_t next; /* the id awaited */
+    int64_t base;  /* last_id when it first joined; -1: has not joined yet. It gets what comes after. */
+    int64_t next;  /* the id awaited */
     int64_t holes; /* ids below next that have not come */
 } ledger_cursor;
 
@@ -41,10 +41,10 @@ typedef struct ledger_verdict {
 } ledger_verdict;
 
 typedef struct ledger_counts {
-    uint64_t deliveries; /* events delivered, each to one reader; those in the verdict included */
-    uint64_t messages;   /* the part of it that is messages */
-    size_t events;       /* different events seen */
-    size_t acked;        /* lines acknowledged */
+    uint64_t deliveries;   /* events delivered, each to one reader; those in the verdict included */
+    uint64_t messages;     /* the part of it that is messages */
+    size_t events;         /* different events seen */
+    size_t acked;          /* lines acknowledged */
     uint64_t lost_in_gaps; /* part of lost: the server said so itself (gap, epoch_changed) */
 } ledger_counts;
 

@@ -54,8 +54,8 @@ void mishap_sweep(run *r)
 {
     int status = 0;
     if (host_has_ended(&r->host, &status)) {
-        (void)snprintf(r->last_error, sizeof r->last_error, "the server ended by itself (%s %d)", WIFEXITED(status) ? "exit code" : "signal",
-                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        (void)snprintf(r->last_error, sizeof r->last_error, "the server ended by itself (%s %d)",
+                       WIFEXITED(status) ? "exit code" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
         (void)fprintf(stderr, "\nconfab-demo: %s\n", r->last_error);
         host_print_log(&r->host);
         if (++r->stats.crashes >= CRASHES_MAX) {
@@ -70,7 +70,4 @@ void mishap_sweep(run *r)
     }
 }
 
-bool mishap_is_over(const run *r)
-{
-    return !r->kill_armed && r->next_kill == r->plan.kill_count && r->next_drop == r->plan.drop_count;
-}
+bool mishap_is_over(const run *r) { return !r->kill_armed && r->next_kill == r->plan.kill_count && r->next_drop == r->plan.drop_count; }

@@ -2,8 +2,8 @@
 #include "name_index.h"
 
 #include <stdlib.h>
-#include <strings.h>
 #include <string.h>
+#include <strings.h>
 
 struct name_slot {
     uint64_t hash;

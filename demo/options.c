@@ -19,6 +19,7 @@ static const char help[] =
     "  --files K       only the first K files; 0: all   (0)\n"
     "  --seed S        who drops when, and when the server is killed   (1)\n"
     "  --confab FILE   the server's program   (build/confab)\n"
+    "  --patience S    give up when nothing has moved for so many seconds   (60)\n"
     "  --port P        the server's port; 0: a free one   (0)\n"
     "  --json FILE     write the results there, too\n"
     "  --keep          leave the temporary folder (data, server log) where it is\n"
@@ -80,6 +81,10 @@ static bool take(options *o, int option, const char *value)
     case 's':
         ok = read_number(value, UINT64_MAX, &o->seed);
         break;
+    case 'w':
+        ok = read_number(value, 3600, &number) && number > 0;
+        o->patience_s = (size_t)number;
+        break;
     case 'p':
         ok = read_number(value, UINT16_MAX, &number);
         o->port = (uint16_t)number;
@@ -96,13 +101,13 @@ static bool take(options *o, int option, const char *value)
 options_result options_read(options *out, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"corpus", required_argument, NULL, 'c'}, {"confab", required_argument, NULL, 'b'}, {"json", required_argument, NULL, 'j'},
-        {"keep", no_argument, NULL, 'K'},         {"speed", required_argument, NULL, 'x'},  {"kill", required_argument, NULL, 'k'},
-        {"files", required_argument, NULL, 'f'},  {"seed", required_argument, NULL, 's'},   {"port", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},         {0},
+        {"corpus", required_argument, NULL, 'c'},   {"confab", required_argument, NULL, 'b'}, {"json", required_argument, NULL, 'j'},
+        {"keep", no_argument, NULL, 'K'},           {"speed", required_argument, NULL, 'x'},  {"kill", required_argument, NULL, 'k'},
+        {"files", required_argument, NULL, 'f'},    {"seed", required_argument, NULL, 's'},   {"port", required_argument, NULL, 'p'},
+        {"patience", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},         {0},
     };
     int option = 0;
-    *out = (options){.corpus = "../shared/corpus/ubuntu-irc", .confab = "build/confab", .seed = 1};
+    *out = (options){.corpus = "../shared/corpus/ubuntu-irc", .confab = "build/confab", .seed = 1, .patience_s = 60};
     while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
         if (option == 'h') {
             (void)fputs(help, stdout);

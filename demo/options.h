@@ -14,7 +14,8 @@ typedef struct options {
     size_t kills;
     size_t files; /* 0: all */
     uint64_t seed;
-    uint16_t port; /* 0: a free one */
+    size_t patience_s; /* the run is given up when nothing has moved for so long */
+    uint16_t port;     /* 0: a free one */
     bool keep;
 } options;
 

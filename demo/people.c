@@ -8,12 +8,12 @@
 
 enum {
     BACK_OFF_MIN_MS = 50,
-    BACK_OFF_SPAN_MS = 350,  /* doubled with each failure in a row */
+    BACK_OFF_SPAN_MS = 350, /* doubled with each failure in a row */
     BACK_OFF_DOUBLINGS = 3,
-    GIVE_UP_FAILURES = 400,  /* in a row, of one person: something is wrong for good */
-    ENTER_PATIENCE_S = 30,   /* for handshake and auth_success */
-    JOIN_PATIENCE_S = 60,    /* for the answers to all joins */
-    CLOSE_PATIENCE_S = 10,   /* for the answer to our close frame */
+    GIVE_UP_FAILURES = 400, /* in a row, of one person: something is wrong for good */
+    ENTER_PATIENCE_S = 30,  /* for handshake and auth_success */
+    JOIN_PATIENCE_S = 60,   /* for the answers to all joins */
+    CLOSE_PATIENCE_S = 10,  /* for the answer to our close frame */
 };
 
 static uint32_t user_of(const run *r, const person *p) { return (uint32_t)(p - r->people); }

@@ -15,9 +15,6 @@ static inline uint64_t random_next(uint64_t *state)
 }
 
 /* 0 … limit-1; limit 0 gives 0. The bias of the remainder (below 2^-32 here) does not matter. */
-static inline uint64_t random_below(uint64_t *state, uint64_t limit)
-{
-    return limit == 0 ? 0 : random_next(state) % limit;
-}
+static inline uint64_t random_below(uint64_t *state, uint64_t limit) { return limit == 0 ? 0 : random_next(state) % limit; }
 
 #endif

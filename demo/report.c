@@ -35,16 +35,17 @@ static void print_work(const run *r)
     const run_result *e = &r->result;
     const run_stats *s = &r->stats;
     const ledger_counts *k = &e->counts;
-    printf("\nsent        %s lines acknowledged in %.1f s: %s lines/s\n", n(k->acked), e->talk_s, n((uint64_t)per_second(k->acked, e->talk_s)));
-    printf("delivered   %s events to readers (%s of them messages; %s different events): %s deliveries/s\n", n(k->deliveries), n(k->messages),
-           n(k->events), n((uint64_t)per_second(k->deliveries, e->talk_s)));
+    printf("\nsent        %s lines acknowledged in %.1f s: %s lines/s\n", n(k->acked), e->talk_s,
+           n((uint64_t)per_second(k->acked, e->talk_s)));
+    printf("delivered   %s events to readers (%s of them messages; %s different events): %s deliveries/s\n", n(k->deliveries),
+           n(k->messages), n(k->events), n((uint64_t)per_second(k->deliveries, e->talk_s)));
     printf("            the rate is over the same time, reconnects and restarts included\n");
     printf("mishaps     %s planned drops of readers, %s kills of the server, %s reconnects, %s failed attempts\n", n(s->drops), n(s->kills),
            n(s->reconnects), n(s->connect_failures));
     printf("recovery    joins: %s fresh, %s resumed, %s gap, %s epoch_changed; %s events replayed\n", n(s->joins[FRAME_FRESH]),
            n(s->joins[FRAME_RESUMED]), n(s->joins[FRAME_GAP]), n(s->joins[FRAME_EPOCH_CHANGED]), n(s->replayed));
-    printf("retries     %s lines sent again, %s answered as duplicates; %s acks and %s joins were overdue; %s error frames\n", n(s->resends),
-           n(s->duplicates), n(s->late_acks), n(s->late_joins), n(s->errors));
+    printf("retries     %s lines sent again, %s answered as duplicates; %s acks and %s joins were overdue; %s error frames\n",
+           n(s->resends), n(s->duplicates), n(s->late_acks), n(s->late_joins), n(s->errors));
     printf("time        set-up %.1f s, connecting %.1f s, talking %.1f s, reading back %.1f s\n", e->setup_s, e->connect_s, e->talk_s,
            e->readback_s);
 }
@@ -55,16 +56,20 @@ static void print_verdict(const run *r)
     const run_stats *s = &r->stats;
     const ledger_verdict *v = &e->verdict;
     printf("\ncompared    per reader and room, each event: its id with the cursor, and a 64-bit hash of type, author, text and time with\n"
-           "            the hash of the first reader's copy; per line, the acknowledged id's event with the corpus (hash of author and text)\n");
+           "            the hash of the first reader's copy; per line, the acknowledged id's event with the corpus (hash of author and "
+           "text)\n");
     printf("transcripts lost %s, doubled %s, out of order %s\n", n(v->lost), n(v->doubled), n(v->out_of_order));
-    printf("            altered %s, withdrawn %s, stored twice %s, before joined %s, never acknowledged %s\n", n(v->altered), n(v->withdrawn),
-           n(v->surplus), n(v->stray), n(v->unacked));
-    printf("read back   %s messages through a fresh cursor, byte for byte with the corpus: wrong %s, missing %s, surplus %s, holes in ids %s\n",
+    printf("            altered %s, withdrawn %s, stored twice %s, before joined %s, never acknowledged %s\n", n(v->altered),
+           n(v->withdrawn), n(v->surplus), n(v->stray), n(v->unacked));
+    printf("read back   %s messages through a fresh cursor, byte for byte with the corpus: wrong %s, missing %s, surplus %s, holes in ids "
+           "%s\n",
            n(e->readback_lines), n(e->readback_wrong), n(e->readback_missing), n(e->readback_surplus), n(e->readback_holes));
-    printf("server      crashes %s, lines refused %s, unreadable frames %s, epoch changes %s, connections closed by it %s, stopped cleanly: %s\n",
-           n(s->crashes), n(s->refused_lines), n(s->unreadable_frames), n(s->epoch_changes), n(s->server_closes), e->clean_stop ? "yes" : "no");
+    printf("server      crashes %s, lines refused %s, unreadable frames %s, epoch changes %s, connections closed by it %s, stopped "
+           "cleanly: %s\n",
+           n(s->crashes), n(s->refused_lines), n(s->unreadable_frames), n(s->epoch_changes), n(s->server_closes),
+           e->clean_stop ? "yes" : "no");
     if (e->stalled) {
-        printf("stalled     nothing moved for a minute, so the run was ended\n");
+        printf("stalled     nothing moved for %zu s, so the run was ended\n", r->options->patience_s);
     }
     if (r->problem[0] != '\0') {
         printf("problem     %s\n", r->problem);

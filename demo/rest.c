@@ -82,10 +82,11 @@ int rest_request(uint16_t port, const char *method, const char *path, const char
     bytes answer = {0};
     int status = -1;
     const size_t body_len = body != NULL ? strlen(body) : 0;
-    const int head_len =
-        snprintf(head, sizeof head,
-                 "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n%s%s%sContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                 method, path, port, token != NULL ? "Authorization: Bearer " : "", token != NULL ? token : "", token != NULL ? "\r\n" : "", body_len);
+    const int head_len = snprintf(
+        head, sizeof head,
+        "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n%s%s%sContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+        method, path, port, token != NULL ? "Authorization: Bearer " : "", token != NULL ? token : "", token != NULL ? "\r\n" : "",
+        body_len);
     const int fd = head_len > 0 && (size_t)head_len < sizeof head ? connect_to(port) : -1;
     if (fd < 0) {
         return -1;

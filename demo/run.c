@@ -19,8 +19,7 @@ enum {
     CONNECTING_MAX = 256,
     POLL_MS = 20,
     TICK_MS = 100,
-    QUIET_MS = 300,       /* nothing more comes for so long: the end */
-    STALL_S = 60,
+    QUIET_MS = 300, /* nothing more comes for so long: the end */
 };
 
 static bool problem(run *r, const char *text)
@@ -42,7 +41,8 @@ static bool raise_descriptor_limit(run *r)
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* checked by what follows */
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < r->corpus->user_count + FILES_OF_OUR_OWN) {
-        (void)snprintf(r->problem, sizeof r->problem, "%zu connections need more descriptors than the limit, %llu (ulimit -Hn); take fewer files (--files)",
+        (void)snprintf(r->problem, sizeof r->problem,
+                       "%zu connections need more descriptors than the limit, %llu (ulimit -Hn); take fewer files (--files)",
                        r->corpus->user_count, (unsigned long long)limit.rlim_cur);
         return false;
     }
@@ -143,7 +143,7 @@ static bool run_until(run *r, const char *phase, bool (*done)(run *))
         if (done(r)) {
             return true;
         }
-        if (now - moved_ns > STALL_S * INT64_C(1000000000)) {
+        if (now - moved_ns > (int64_t)r->options->patience_s * 1000000000) {
             r->result.stalled = true;
             return false;
         }
@@ -240,7 +240,8 @@ static void judge(run *r, bool finished)
     e->verdict = ledger_judge(r->ledger);
     e->passed = finished && !e->stalled && ledger_is_clean(&e->verdict) && e->readback_lines == r->corpus->line_count &&
                 e->readback_wrong + e->readback_missing + e->readback_surplus + e->readback_holes == 0 &&
-                s->crashes + s->refused_lines + s->unreadable_frames + s->epoch_changes == 0 && s->kills == r->options->kills && e->clean_stop;
+                s->crashes + s->refused_lines + s->unreadable_frames + s->epoch_changes == 0 && s->kills == r->options->kills &&
+                e->clean_stop;
 }
 
 bool run_all(run *r, const options *o)

@@ -50,13 +50,13 @@ typedef struct speech {
 } speech;
 
 typedef struct run_stats {
-    uint64_t connects;          /* got in for the first time */
-    uint64_t reconnects;        /* got in again */
-    uint64_t connect_failures;  /* attempts that did not get in (most while the server is dead) */
-    uint64_t drops;             /* readers that dropped as planned */
-    uint64_t kills;             /* SIGKILLs */
-    uint64_t crashes;           /* ends of the server that nobody asked for */
-    uint64_t server_closes;     /* connections that the living server closed */
+    uint64_t connects;         /* got in for the first time */
+    uint64_t reconnects;       /* got in again */
+    uint64_t connect_failures; /* attempts that did not get in (most while the server is dead) */
+    uint64_t drops;            /* readers that dropped as planned */
+    uint64_t kills;            /* SIGKILLs */
+    uint64_t crashes;          /* ends of the server that nobody asked for */
+    uint64_t server_closes;    /* connections that the living server closed */
     uint64_t joins[FRAME_RECOVERY_COUNT];
     uint64_t replayed;          /* events that came between joined and caught_up */
     uint64_t ephemeral;         /* frames outside the log */
@@ -82,8 +82,8 @@ typedef struct run_result {
     double connect_s;
     double talk_s; /* from the first line sent until every reader is level */
     double readback_s;
-    bool stalled;      /* given up: nothing moved */
-    bool clean_stop;   /* SIGTERM at the end: exit code 0 in time */
+    bool stalled;    /* given up: nothing moved */
+    bool clean_stop; /* SIGTERM at the end: exit code 0 in time */
     bool passed;
 } run_result;
 
@@ -94,15 +94,15 @@ typedef struct run {
     plan plan;
     host host;
     swarm *swarm;
-    person *people; /* by user */
-    seat *seats;    /* by cursor */
+    person *people;   /* by user */
+    seat *seats;      /* by cursor */
     speech *speeches; /* by room */
     char *admin_token;
     bytes command; /* scratch for frames to send */
     char epoch[64];
     run_stats stats;
     run_result result;
-    uint64_t random; /* for jitter */
+    uint64_t random;     /* for jitter */
     size_t in_count;     /* people in PERSON_IN */
     size_t joined_count; /* seats that are joined */
     size_t done_lines;   /* acknowledged or refused */

@@ -117,7 +117,8 @@ static bool make_rooms(run *r)
     for (size_t i = 0; i < r->corpus->room_count && !host_is_interrupted(); i++) {
         char body[256];
         bytes answer = {0};
-        (void)snprintf(body, sizeof body, "{\"room_id\":\"%s\",\"name\":\"%s\",\"kind\":\"public\"}", r->corpus->rooms[i].id, r->corpus->rooms[i].id);
+        (void)snprintf(body, sizeof body, "{\"room_id\":\"%s\",\"name\":\"%s\",\"kind\":\"public\"}", r->corpus->rooms[i].id,
+                       r->corpus->rooms[i].id);
         const int status = rest_request(r->host.port, "POST", "/api/rooms", r->admin_token, body, &answer);
         if (status != 201) {
             char why[256];
@@ -131,7 +132,4 @@ static bool make_rooms(run *r)
     return true;
 }
 
-bool setup_all(run *r)
-{
-    return make_users(r) && make_rooms(r);
-}
+bool setup_all(run *r) { return make_users(r) && make_rooms(r); }

@@ -9,15 +9,18 @@
 #include <string.h>
 
 enum {
-    ACK_PATIENCE_S = 15,  /* on a living connection */
-    RETRY_MIN_MS = 50,    /* where the server says busy, but not for how long */
+    ACK_PATIENCE_S = 15, /* on a living connection */
+    RETRY_MIN_MS = 50,   /* where the server says busy, but not for how long */
     RETRY_SPAN_MS = 100,
     RETRY_MAX_MS = 5000,
 };
 
 static uint32_t room_of(const run *r, const speech *s) { return (uint32_t)(s - r->speeches); }
 
-static const corpus_line *line_at(const run *r, uint32_t room, size_t line) { return &r->corpus->lines[r->corpus->rooms[room].first_line + line]; }
+static const corpus_line *line_at(const run *r, uint32_t room, size_t line)
+{
+    return &r->corpus->lines[r->corpus->rooms[room].first_line + line];
+}
 
 static void on_due(swarm_timer *timer, void *user)
 {

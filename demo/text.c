@@ -72,10 +72,7 @@ size_t text_escaped_len(const char *text, size_t len)
     return n;
 }
 
-static bool name_may_contain(unsigned char c)
-{
-    return c > ' ' && c < 0x7F && c != '~' && strchr("\"<>&@/:,#%?\\", c) == NULL;
-}
+static bool name_may_contain(unsigned char c) { return c > ' ' && c < 0x7F && c != '~' && strchr("\"<>&@/:,#%?\\", c) == NULL; }
 
 void text_user_name(const char *nick, size_t len, char out[TEXT_NAME_MAX + 1])
 {

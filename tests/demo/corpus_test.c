@@ -68,8 +68,18 @@ static void what_nobody_said_is_a_notice(void **state)
 {
     (void)state;
     const char *notices[] = {
-        "", "=== topyli [~juha@example.invalid]  has left #ubuntu []", "[05:12] -spam:#ubuntu- buy", "[01:09] (x/#ubuntu) y: z",
-        "[12:18] <> nobody", "[12:18] <unclosed", "[12:18]", "[12:18] ", "[1x:18] <a> b", "12:18 <a> b", "[12:18]  *", "[12:18]  * ",
+        "",
+        "=== topyli [~juha@example.invalid]  has left #ubuntu []",
+        "[05:12] -spam:#ubuntu- buy",
+        "[01:09] (x/#ubuntu) y: z",
+        "[12:18] <> nobody",
+        "[12:18] <unclosed",
+        "[12:18]",
+        "[12:18] ",
+        "[1x:18] <a> b",
+        "12:18 <a> b",
+        "[12:18]  *",
+        "[12:18]  * ",
     };
     for (size_t i = 0; i < sizeof notices / sizeof notices[0]; i++) {
         expect_line(notices[i], CORPUS_NOTICE, NULL, NULL);
@@ -101,16 +111,16 @@ static void well_formed_text_is_left_alone(void **state)
 static void each_invalid_byte_becomes_one_replacement_character(void **state)
 {
     (void)state;
-    expect_repaired("caf\xE9!", 5, "caf" FFFD "!", 1);                     /* Latin-1 */
-    expect_repaired("\xE2\x82", 2, FFFD FFFD, 2);                          /* cut off */
-    expect_repaired("\xE2\x82z", 3, FFFD FFFD "z", 2);                     /* cut off by something else */
-    expect_repaired("\xC0\xAF", 2, FFFD FFFD, 2);                          /* overlong */
-    expect_repaired("\xE0\x80\xAF", 3, FFFD FFFD FFFD, 3);                 /* overlong */
-    expect_repaired("\xF0\x80\x80\xAF", 4, FFFD FFFD FFFD FFFD, 4);        /* overlong */
-    expect_repaired("\xED\xA0\x80", 3, FFFD FFFD FFFD, 3);                 /* a surrogate */
-    expect_repaired("\xF4\x90\x80\x80", 4, FFFD FFFD FFFD FFFD, 4);        /* above U+10FFFF */
-    expect_repaired("\xFF\xFE", 2, FFFD FFFD, 2);                          /* never in UTF-8 */
-    expect_repaired("a\0b", 3, "a" FFFD "b", 1);                           /* NUL */
+    expect_repaired("caf\xE9!", 5, "caf" FFFD "!", 1);              /* Latin-1 */
+    expect_repaired("\xE2\x82", 2, FFFD FFFD, 2);                   /* cut off */
+    expect_repaired("\xE2\x82z", 3, FFFD FFFD "z", 2);              /* cut off by something else */
+    expect_repaired("\xC0\xAF", 2, FFFD FFFD, 2);                   /* overlong */
+    expect_repaired("\xE0\x80\xAF", 3, FFFD FFFD FFFD, 3);          /* overlong */
+    expect_repaired("\xF0\x80\x80\xAF", 4, FFFD FFFD FFFD FFFD, 4); /* overlong */
+    expect_repaired("\xED\xA0\x80", 3, FFFD FFFD FFFD, 3);          /* a surrogate */
+    expect_repaired("\xF4\x90\x80\x80", 4, FFFD FFFD FFFD FFFD, 4); /* above U+10FFFF */
+    expect_repaired("\xFF\xFE", 2, FFFD FFFD, 2);                   /* never in UTF-8 */
+    expect_repaired("a\0b", 3, "a" FFFD "b", 1);                    /* NUL */
 }
 
 /* ---- names ---- */
@@ -241,7 +251,8 @@ static void empty_and_overlong_lines_are_counted_and_left_out(void **state)
     char longest[MAX_TEXT + 2];
     memset(longest, 'l', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    (void)snprintf(content, sizeof content, "[01:00] <a> \n[01:00] <a> %s\n[01:00] <a> %.*s\n[01:00] <b>\n[01:00]  * d\n", longest, MAX_TEXT, longest);
+    (void)snprintf(content, sizeof content, "[01:00] <a> \n[01:00] <a> %s\n[01:00] <a> %.*s\n[01:00] <b>\n[01:00]  * d\n", longest,
+                   MAX_TEXT, longest);
     corpus *c = corpus_new();
     add(c, "one.txt", content);
     assert_int_equal(c->counts.empty_lines, 2);

@@ -31,7 +31,8 @@ static void a_message_event_is_read_whole(void **state)
 static void the_hash_covers_everything_but_the_client_id(void **state)
 {
     (void)state;
-    const frame a = read_frame("{\"type\":\"message\",\"data\":{\"id\":1,\"room_id\":\"r\",\"user_id\":\"u\",\"message\":\"x\",\"client_id\":\"k\"}}");
+    const frame a =
+        read_frame("{\"type\":\"message\",\"data\":{\"id\":1,\"room_id\":\"r\",\"user_id\":\"u\",\"message\":\"x\",\"client_id\":\"k\"}}");
     const frame b = read_frame("{\"type\":\"message\",\"data\":{\"id\":1,\"room_id\":\"r\",\"user_id\":\"u\",\"message\":\"x\"}}");
     const frame c = read_frame("{\"type\":\"message\",\"data\":{\"id\":1,\"room_id\":\"r\",\"user_id\":\"u\",\"message\":\"y\"}}");
     const frame d = read_frame("{\"type\":\"message\",\"data\":{\"id\":2,\"room_id\":\"r\",\"user_id\":\"u\",\"message\":\"x\"}}");
@@ -43,8 +44,9 @@ static void the_hash_covers_everything_but_the_client_id(void **state)
 static void joined_tells_recovery_and_gap(void **state)
 {
     (void)state;
-    const frame f = read_frame("{\"type\":\"joined\",\"room_id\":\"r\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"gap\","
-                               "\"gap\":{\"from\":3,\"to\":9},\"role\":\"member\"}");
+    const frame f =
+        read_frame("{\"type\":\"joined\",\"room_id\":\"r\",\"last_id\":42,\"first_id\":1,\"epoch\":\"9f3c\",\"recovery\":\"gap\","
+                   "\"gap\":{\"from\":3,\"to\":9},\"role\":\"member\"}");
     assert_int_equal(f.kind, FRAME_JOINED);
     assert_int_equal(f.recovery, FRAME_GAP);
     assert_int_equal(f.gap_from, 3);
@@ -74,7 +76,8 @@ static void acks_and_errors_are_read(void **state)
 static void other_events_count_as_events_and_the_rest_does_not(void **state)
 {
     (void)state;
-    assert_int_equal(read_frame("{\"type\":\"member_joined\",\"data\":{\"id\":2,\"room_id\":\"r\",\"member_id\":\"u\"}}").kind, FRAME_EVENT);
+    assert_int_equal(read_frame("{\"type\":\"member_joined\",\"data\":{\"id\":2,\"room_id\":\"r\",\"member_id\":\"u\"}}").kind,
+                     FRAME_EVENT);
     assert_int_equal(read_frame("{\"type\":\"user_joined\",\"room_id\":\"r\",\"user_id\":\"u\",\"online\":4}").kind, FRAME_EPHEMERAL);
     assert_int_equal(read_frame("{\"type\":\"pong\"}").kind, FRAME_OTHER);
     assert_int_equal(read_frame("{\"type\":\"auth_success\",\"epoch\":\"e\"}").kind, FRAME_AUTH_SUCCESS);
@@ -84,9 +87,16 @@ static void incomplete_frames_are_refused(void **state)
 {
     (void)state;
     const char *broken[] = {
-        "", "{}", "nonsense", "{\"type\":7}", "{\"type\":\"message\",\"data\":{\"id\":1,\"room_id\":\"r\",\"user_id\":\"u\"}}",
+        "",
+        "{}",
+        "nonsense",
+        "{\"type\":7}",
+        "{\"type\":\"message\",\"data\":{\"id\":1,\"room_id\":\"r\",\"user_id\":\"u\"}}",
         "{\"type\":\"message\",\"data\":{\"id\":0,\"room_id\":\"r\",\"user_id\":\"u\",\"message\":\"x\"}}",
-        "{\"type\":\"member_joined\",\"data\":{\"room_id\":\"r\"}}", "{\"type\":\"ack\",\"id\":4}", "{\"type\":\"joined\"}", "{\"type\":\"error\"}",
+        "{\"type\":\"member_joined\",\"data\":{\"room_id\":\"r\"}}",
+        "{\"type\":\"ack\",\"id\":4}",
+        "{\"type\":\"joined\"}",
+        "{\"type\":\"error\"}",
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         frame f;
@@ -109,7 +119,8 @@ static void commands_are_written_as_the_protocol_says(void **state)
     assert_true(frame_write_join(&out, "r", 0, "e"));
     expect_bytes(&out, "{\"type\":\"join\",\"room_id\":\"r\",\"after\":0,\"epoch\":\"e\"}");
     assert_true(frame_write_message(&out, "r", "a\"\\\x08\n\xC3\xA9", 7, 12));
-    expect_bytes(&out, "{\"type\":\"chat_message\",\"room_id\":\"r\",\"client_id\":\"line-12\",\"message\":\"a\\\"\\\\\\u0008\\u000a\xC3\xA9\"}");
+    expect_bytes(&out,
+                 "{\"type\":\"chat_message\",\"room_id\":\"r\",\"client_id\":\"line-12\",\"message\":\"a\\\"\\\\\\u0008\\u000a\xC3\xA9\"}");
     bytes_fini(&out);
 }
 

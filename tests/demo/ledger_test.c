@@ -43,7 +43,8 @@ static void joined(fixture *f, size_t cursor, const char *recovery, int64_t last
 {
     char text[256];
     frame fr;
-    const int len = snprintf(text, sizeof text, "{\"type\":\"joined\",\"room_id\":\"r\",\"last_id\":%d,\"recovery\":\"%s\",\"gap\":{\"from\":0,\"to\":%d}}",
+    const int len = snprintf(text, sizeof text,
+                             "{\"type\":\"joined\",\"room_id\":\"r\",\"last_id\":%d,\"recovery\":\"%s\",\"gap\":{\"from\":0,\"to\":%d}}",
                              (int)last_id, recovery, (int)last_id - 1);
     assert_true(frame_read(text, (size_t)len, &fr));
     ledger_joined(f->ledger, cursor, &fr);
@@ -53,8 +54,9 @@ static void deliver(fixture *f, size_t cursor, int64_t id, const char *user, con
 {
     char text[256];
     frame fr;
-    const int len = snprintf(text, sizeof text, "{\"type\":\"message\",\"data\":{\"id\":%d,\"room_id\":\"r\",\"user_id\":\"%s\",\"message\":\"%s\"}}",
-                             (int)id, user, escaped);
+    const int len =
+        snprintf(text, sizeof text, "{\"type\":\"message\",\"data\":{\"id\":%d,\"room_id\":\"r\",\"user_id\":\"%s\",\"message\":\"%s\"}}",
+                 (int)id, user, escaped);
     assert_true(frame_read(text, (size_t)len, &fr));
     assert_true(ledger_delivered(f->ledger, cursor, &fr));
 }
