@@ -25,7 +25,8 @@ typedef struct durable {
 
 static void name_message(char *out, size_t cap, const durable *d, const client *c)
 {
-    (void)snprintf(out, cap, "d%u-%" PRIu64, c->index, d->number[c->index]);
+    /* Sorts by time, as the SDK's do. */
+    (void)snprintf(out, cap, "%012" PRIu64 "-%u", d->number[c->index], c->index);
 }
 
 static void say_next(durable *d, client *c)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfabClient, memoryStorage } from '../confab.js';
+import { ConfabClient, memoryStorage, uuid } from '../confab.js';
 import { advanceUntil, FakeClock, fakeSockets, joined, message, reconnect, record, settle, welcome } from './fakes.mjs';
 
 async function setUp({ storage } = {}) {
@@ -30,7 +30,7 @@ test('a message goes out with a client_id and is settled by its ack', async () =
   const command = socket.last('chat_message');
   assert.equal(command.message, 'hello');
   assert.equal(command.client_id, client_id);
-  assert.match(client_id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.match(client_id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   ack(socket, command);
   assert.equal((await done).id, 11);
   assert.deepEqual(client.outbox.pending(), []);
@@ -195,4 +195,12 @@ test('no answer to a message: the link is given up, and the message goes over th
   assert.notEqual(socket, all.socket);
   assert.equal(socket.last('chat_message').client_id, client_id);
   await settle();
+});
+
+test('client ids are UUIDs version 7: they sort by the time they were made', () => {
+  const early = uuid(0x0123456789ab);
+  assert.match(early, /^01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.ok(early < uuid(0x0123456789ac));
+  assert.notEqual(uuid(1), uuid(1));
+  assert.ok(Number.parseInt(uuid().replaceAll('-', '').slice(0, 12), 16) > 1_700_000_000_000);
 });
