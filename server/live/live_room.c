@@ -330,6 +330,19 @@ static void forget_waiter(struct live_room *room, const struct live_sub *sub)
     sub->conn->waiting_page = false;
 }
 
+void live_room_move(struct live_sub *sub, int64_t next_seq, int64_t replay_until)
+{
+    if (sub->waiting) { /* for a page that begins where the cursor was */
+        forget_waiter(sub->room, sub);
+        sub->waiting = false;
+    }
+    sub->next_seq = next_seq;
+    sub->replay_until = replay_until;
+    sub->replaying = true;
+    if (sub->end_seq <= replay_until) sub->end_seq = 0; /* the join was allowed after that */
+    live_loop_mark_dirty(sub->room->loop, sub->conn);
+}
+
 void live_room_unsubscribe(struct live_sub *sub)
 {
     struct live_room *room = sub->room;

@@ -52,6 +52,8 @@ void live_room_event(struct live_room *room, const struct event *e);
 void live_room_refresh(struct live_room *room);
 
 CONFAB_MUST_CHECK confab_err live_room_subscribe(struct live_room *room, struct live_conn *conn, int64_t next_seq, int64_t replay_until);
+/* Puts the cursor elsewhere, as a repeated join asks. */
+void live_room_move(struct live_sub *sub, int64_t next_seq, int64_t replay_until);
 void live_room_unsubscribe(struct live_sub *sub); /* frees it; the room stays open for a while */
 
 /* Makes a page for sub's cursor, which is below the ring, arrive at its connection (live_conn_page). */

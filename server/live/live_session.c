@@ -163,9 +163,7 @@ static confab_err place_cursor(struct live_conn *c, const struct chat_result *re
     const struct room *info = &result->room.room;
     struct live_sub *sub = live_conn_find_sub(c, span_of(info->slug));
     if (sub) {
-        sub->next_seq = result->next_seq;
-        sub->replay_until = info->last_seq;
-        sub->replaying = true;
+        live_room_move(sub, result->next_seq, info->last_seq);
         return confab_ok();
     }
     if (c->sub_count >= c->loop->settings->max_rooms_per_connection) return confab_fail(CONFAB_TOO_MANY_ROOMS);

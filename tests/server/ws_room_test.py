@@ -120,7 +120,7 @@ class Joining(ServerCase):
             c = await self.client()
             await c.join(room)
             await c.ask("leave", room_id=room)
-            await c.send(type="join", room_id=room, after=ids[80], ref="first")
+            await c.send(type="join", room_id=room, after=ids[20], ref="first")
             await c.send(type="join", room_id=room, after=0, ref="second")
             await c.wait("joined", ref="second")
             start = len(c.log)
