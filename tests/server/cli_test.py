@@ -1,12 +1,13 @@
 """The command line, alone and beside a running server."""
 import json
+import re
 import sqlite3
 import subprocess
 import threading
 import unittest
 
 from confab_client import Client, fill
-from confab_server import DEADLINE, PASSWORD, Server, ServerCase, binary, until, watch
+from confab_server import DEADLINE, PASSWORD, ROOT, Server, ServerCase, binary, until, watch
 
 IRC = """\
 [10:00] <ann> good morning
@@ -149,8 +150,6 @@ class Alone(unittest.TestCase):
         self.assertIn("CONFAB_DATA", self.run_("config", check=True).out)
 
     def test_the_whole_protocol_table_is_routed(self):
-        from confab_server import ROOT
-        import re
         routes = set(self.run_("routes", check=True).out.splitlines())
         text = (ROOT / "docs/protocol.md").read_text()
         rows = re.findall(r"^\| ((?:GET|POST|PUT|PATCH|DELETE)[A-Z, ]*) `(/api/[^`]*)`(?:, `…/(\w+)`)? ?[^|]*\|", text, re.M)

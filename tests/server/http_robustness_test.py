@@ -1,9 +1,10 @@
 """HTTP that no well-meaning client sends: raw bytes over sockets."""
+import http.client
 import json
 import socket
 import unittest
 
-from confab_server import DEADLINE, ServerCase
+from confab_server import DEADLINE, PASSWORD, ServerCase
 
 
 class Robustness(ServerCase):
@@ -156,9 +157,8 @@ class Robustness(ServerCase):
             sock.sendall([b"GET /hea", b"POST /api/rooms HTTP/1.1\r\nContent-Le", b""][i % 3])
         for _ in range(20):
             self.assertServes()
-        for sock in half[:3]:
-            sock.sendall(b"lth HTTP/1.1\r\n" if sock is half[0] else b"")
-        self.assertServes()
+        half[0].sendall(b"lth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        self.assertTrue(half[0].recv(4096).startswith(b"HTTP/1.1 200"), "the first of them goes on when it likes to")
 
     def test_a_request_that_comes_in_crumbs_is_answered(self):
         sock = self.open()
@@ -176,13 +176,9 @@ class Robustness(ServerCase):
             if not more:
                 break
             answer += more
-        statuses = [line.split()[1] for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")] + \
-                   [part.split()[0] for part in answer.split(b"HTTP/1.1 ")[1:] if False]
-        found = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
-        self.assertEqual(found, [b"200", b"404", b"200"], statuses)
+        self.assertEqual([part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]], [b"200", b"404", b"200"])
 
     def test_keep_alive_serves_many_requests_on_one_connection(self):
-        import http.client
         connection = http.client.HTTPConnection(*self.server.address, timeout=DEADLINE)
         self.addCleanup(connection.close)
         for i in range(30):
@@ -225,7 +221,6 @@ class BehindAProxy(ServerCase):
             self.assertEqual(row["address"], seen)
 
     def test_the_cookie_is_for_https_only_where_people_come_by_https(self):
-        from confab_server import PASSWORD
         name = self.fresh("user-")
         self.server.add_password_user(name)
         answer = self.server.http("POST", "/api/auth/login", {"username": name, "password": PASSWORD, "cookie": True})

@@ -1,10 +1,11 @@
 """Bytes on the wire, by hand: what RFC 6455 asks of a server, and what no ordinary client would send."""
 import json
+import socket
 import struct
 import unittest
 
 from confab_client import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, frame, text
-from confab_server import ServerCase
+from confab_server import DEADLINE, ServerCase
 
 
 class Frames(ServerCase):
@@ -203,8 +204,7 @@ class Handshake(RawSocket):
     """A handshake with one header left out or replaced."""
 
     def __init__(self, server, token, headers, drop):
-        import socket
-        self.sock = socket.create_connection(server.address, timeout=15)
+        self.sock = socket.create_connection(server.address, timeout=DEADLINE)
         self.buffer = b""
         lines = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
                  "Sec-WebSocket-Version": "13", "Authorization": f"Bearer {token}"}
