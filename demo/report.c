@@ -24,8 +24,9 @@ void report_corpus(const corpus *c)
     printf("corpus      %s files with %s lines: %s rooms, %s users (%s nicks; those that differ only by case share one)\n", n(k->files),
            n(k->raw_lines), n(c->room_count), n(c->user_count), n(k->nicks));
     printf("to send     %s lines, %s bytes of text; %s of them are /me\n", n(c->line_count), n(k->text_bytes), n(k->actions));
-    printf("not sent    %s notices that nobody said (joins, parts, modes); %s lines without text; %s too long for a frame\n", n(k->notices),
-           n(k->empty_lines), n(k->too_long_lines));
+    printf("not sent    %s notices that nobody said (joins, parts, modes); %s lines without text (Confab takes no empty\n"
+           "            message); %s too long for a frame\n",
+           n(k->notices), n(k->empty_lines), n(k->too_long_lines));
     printf("repaired    %s lines (%s bytes that were not UTF-8 became U+FFFD each)\n", n(k->repaired_lines), n(k->repaired_bytes));
     (void)fflush(stdout);
 }
@@ -37,9 +38,10 @@ static void print_work(const run *r)
     const ledger_counts *k = &e->counts;
     printf("\nsent        %s lines acknowledged in %.1f s: %s lines/s\n", n(k->acked), e->talk_s,
            n((uint64_t)per_second(k->acked, e->talk_s)));
-    printf("delivered   %s events to readers (%s of them messages; %s different events): %s deliveries/s\n", n(k->deliveries),
-           n(k->messages), n(k->events), n((uint64_t)per_second(k->deliveries, e->talk_s)));
-    printf("            the rate is over the same time, reconnects and restarts included\n");
+    printf("delivered   %s events to readers in that time: %s deliveries/s, reconnects and restarts included\n", n(e->talk_deliveries),
+           n((uint64_t)per_second(e->talk_deliveries, e->talk_s)));
+    printf("            with the joining before it %s, %s of them messages; %s different events\n", n(k->deliveries), n(k->messages),
+           n(k->events));
     printf("mishaps     %s planned drops of readers, %s kills of the server, %s reconnects, %s failed attempts\n", n(s->drops), n(s->kills),
            n(s->reconnects), n(s->connect_failures));
     printf("recovery    joins: %s fresh, %s resumed, %s gap, %s epoch_changed; %s events replayed\n", n(s->joins[FRAME_FRESH]),
@@ -128,7 +130,8 @@ static void write_work(FILE *file, const run *r)
         {"message_deliveries", (double)e->counts.messages},
         {"events", (double)e->counts.events},
         {"lines_per_second", per_second(e->counts.acked, e->talk_s)},
-        {"deliveries_per_second", per_second(e->counts.deliveries, e->talk_s)},
+        {"talk_deliveries", (double)e->talk_deliveries},
+        {"deliveries_per_second", per_second(e->talk_deliveries, e->talk_s)},
         {"setup_seconds", e->setup_s},
         {"connect_seconds", e->connect_s},
         {"talk_seconds", e->talk_s},

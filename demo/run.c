@@ -83,8 +83,6 @@ static bool start_server(run *r)
 
 static void show_progress(run *r, const char *phase)
 {
-    static uint64_t last_deliveries;
-    static int64_t last_ns;
     char line[256];
     char a[PROGRESS_NUMBER_MAX];
     char b[PROGRESS_NUMBER_MAX];
@@ -92,10 +90,10 @@ static void show_progress(run *r, const char *phase)
     char d[PROGRESS_NUMBER_MAX];
     ledger_counts counts;
     ledger_get_counts(r->ledger, &counts);
-    const double seconds = seconds_since(last_ns);
-    const double rate = seconds > 0 ? (double)(counts.deliveries - last_deliveries) / seconds : 0;
-    last_deliveries = counts.deliveries;
-    last_ns = swarm_now_ns();
+    const double seconds = seconds_since(r->shown_ns);
+    const double rate = seconds > 0 ? (double)(counts.deliveries - r->shown_deliveries) / seconds : 0;
+    r->shown_deliveries = counts.deliveries;
+    r->shown_ns = swarm_now_ns();
     (void)snprintf(line, sizeof line, "%-10s %3zu %%  %s lines  %s deliveries/s  %s of %zu in  %llu kills  %s reconnects", phase,
                    r->done_lines * 100 / r->corpus->line_count, progress_number(r->done_lines, a), progress_number((uint64_t)rate, b),
                    progress_number(r->in_count, c), r->corpus->user_count, (unsigned long long)r->stats.kills,
@@ -173,15 +171,13 @@ static bool everybody_is_level(run *r)
 /* Nothing has come for a while: what is doubled at the very end would have. */
 static bool it_is_quiet(run *r)
 {
-    static uint64_t last;
-    static int64_t since_ns;
     ledger_counts counts;
     ledger_get_counts(r->ledger, &counts);
-    if (counts.deliveries != last || since_ns == 0) {
-        last = counts.deliveries;
-        since_ns = swarm_now_ns();
+    if (counts.deliveries != r->quiet_deliveries || r->quiet_ns == 0) {
+        r->quiet_deliveries = counts.deliveries;
+        r->quiet_ns = swarm_now_ns();
     }
-    return swarm_now_ns() - since_ns > QUIET_MS * INT64_C(1000000);
+    return swarm_now_ns() - r->quiet_ns > QUIET_MS * INT64_C(1000000);
 }
 
 static bool connect_everybody(run *r)
@@ -207,6 +203,8 @@ static bool connect_everybody(run *r)
 
 static bool talk(run *r)
 {
+    ledger_counts before;
+    ledger_get_counts(r->ledger, &before);
     r->talk_start_ns = swarm_now_ns();
     mishap_on_progress(r); /* what is due at line 0 */
     for (uint32_t room = 0; room < r->corpus->room_count; room++) {
@@ -214,6 +212,9 @@ static bool talk(run *r)
     }
     const bool done = run_until(r, "talking", everybody_is_level);
     r->result.talk_s = seconds_since(r->talk_start_ns);
+    ledger_counts after;
+    ledger_get_counts(r->ledger, &after);
+    r->result.talk_deliveries = after.deliveries - before.deliveries;
     return done && run_until(r, "listening", it_is_quiet);
 }
 
@@ -259,6 +260,9 @@ bool run_all(run *r, const options *o)
         return false;
     }
     finished = finished && read_back(r);
+    if (host_is_interrupted()) {
+        return false;
+    }
     progress_clear();
     judge(r, finished);
     return true;

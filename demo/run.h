@@ -78,6 +78,7 @@ typedef struct run_result {
     uint64_t readback_missing; /* lines that are not there */
     uint64_t readback_surplus; /* messages that are no line */
     uint64_t readback_holes;   /* ids that were skipped, repeated or in the wrong order */
+    uint64_t talk_deliveries;  /* the part of counts.deliveries that came while talking, not while people joined */
     double setup_s;
     double connect_s;
     double talk_s; /* from the first line sent until every reader is level */
@@ -108,7 +109,11 @@ typedef struct run {
     size_t done_lines;   /* acknowledged or refused */
     size_t next_drop, next_kill;
     swarm_timer kill_timer;
-    int64_t talk_start_ns; /* 0: not talking yet */
+    int64_t talk_start_ns;     /* 0: not talking yet */
+    uint64_t shown_deliveries; /* at the last progress line, for the rate since then */
+    int64_t shown_ns;
+    uint64_t quiet_deliveries; /* since quiet_ns no more than these came */
+    int64_t quiet_ns;
     bool kill_armed;
     bool server_was_reached; /* somebody got in since the server's last start */
     bool fatal;              /* problem says why */
