@@ -17,9 +17,8 @@ enum {
     FLUSH_BYTES = 65536, /* handed to one connection before the next gets its turn */
     FLUSH_PIECES = 64,
     OUT_BYTES_MAX = 1048576, /* answers that a connection lets pile up before it is no longer read from */
-    HEARTBEAT_SLOTS = 32,
-    LINGER_MS = 3000, /* wait for the peer's close frame */
-    CALLS_MAX = 256   /* requests in flight per connection before it is no longer read from */
+    LINGER_MS = 3000,        /* wait for the peer's close frame */
+    CALLS_MAX = 256          /* requests in flight per connection before it is no longer read from */
 };
 
 /* ---- Life ---- */
@@ -38,6 +37,9 @@ void live_conn_unref(struct live_conn *c)
     free(c);
 }
 
+static void stop_heartbeat(struct live_conn *c);
+static void on_timer(uv_timer_t *timer);
+
 static void on_handle_closed(uv_handle_t *handle) { live_conn_unref(handle->data); }
 
 static void drop_held(struct live_conn *c)
@@ -55,6 +57,7 @@ void live_conn_abort(struct live_conn *c)
     struct live_loop *loop = c->loop;
     if (c->state == LIVE_CONN_GONE) return;
     live_session_end(c);
+    stop_heartbeat(c);
     c->state = LIVE_CONN_GONE;
     live_ws_stop(&c->ws);
     drop_held(c);
@@ -94,7 +97,7 @@ static void after_feed(struct live_conn *c, enum live_ws_state state)
         live_session_end(c);
         c->state = LIVE_CONN_CLOSING;
         c->close_sent = true;
-        (void)uv_timer_start(&c->timer, c->timer.timer_cb, LINGER_MS, 0); /* cannot fail: the handle is not closing */
+        (void)uv_timer_start(&c->timer, on_timer, LINGER_MS, 0); /* cannot fail: the handle is not closing */
     }
     if (state == LIVE_WS_FAILED) c->failed = true;
     live_loop_mark_dirty(c->loop, c);
@@ -520,7 +523,7 @@ void live_conn_close_status(struct live_conn *c, int status, enum confab_code co
     c->close_sent = true;
     drop_held(c);
     live_ws_stop(&c->ws);
-    (void)uv_timer_start(&c->timer, c->timer.timer_cb, LINGER_MS, 0); /* cannot fail: the handle is not closing */
+    (void)uv_timer_start(&c->timer, on_timer, LINGER_MS, 0); /* cannot fail: the handle is not closing */
 }
 
 void live_conn_close(struct live_conn *c, enum confab_code code, int64_t retry_after_ms)
@@ -552,40 +555,52 @@ static void ping(struct live_conn *c)
     send_frame(c, LIVE_OP_PING, (span){stamp, sizeof stamp});
 }
 
+/* The deadlines of a connection that is not open yet, or not any more. */
 static void on_timer(uv_timer_t *timer)
 {
     struct live_conn *c = timer->data;
-    int64_t now = live_loop_now_ms(c->loop), interval = c->loop->settings->heartbeat_ms;
-    switch (c->state) {
-    case LIVE_CONN_AUTH:
+    if (c->state == LIVE_CONN_AUTH) {
         live_session_auth_timeout(c);
-        break;
-    case LIVE_CONN_OPEN:
-        if (c->blocked) {
-            check_blocked(c, now);
-        } else if (!c->paused && now - c->last_seen_ms > 2 * interval + interval / 2) {
-            live_conn_close(c, CONFAB_PONG_TIMEOUT, 0);
-        } else {
-            ping(c);
-        }
-        break;
-    case LIVE_CONN_CLOSING:
+    } else if (c->state == LIVE_CONN_CLOSING) {
         live_conn_abort(c);
-        break;
-    case LIVE_CONN_GONE:
-        break;
     }
 }
 
-/* Pings go out in HEARTBEAT_SLOTS bursts an interval, not one by one: what an idle connection costs is the loop's waking, not the ping.
- * Each connection is in a slot of its own choosing, so that those made together are not pinged together. The timer repeats, and so keeps
- * its slot. */
+void live_conn_heartbeat(struct live_conn *c)
+{
+    int64_t now = live_loop_now_ms(c->loop), interval = c->loop->settings->heartbeat_ms;
+    if (c->state != LIVE_CONN_OPEN) return;
+    if (c->blocked) {
+        check_blocked(c, now);
+    } else if (!c->paused && now - c->last_seen_ms > 2 * interval + interval / 2) {
+        live_conn_close(c, CONFAB_PONG_TIMEOUT, 0);
+    } else {
+        ping(c);
+    }
+}
+
+/* A slot of its own choosing, so that connections made together are not pinged together. */
 void live_conn_start_heartbeat(struct live_conn *c)
 {
-    uint64_t interval = (uint64_t)c->loop->settings->heartbeat_ms, width = interval / HEARTBEAT_SLOTS;
-    uint64_t slot = (c->id * UINT64_C(0x9E3779B97F4A7C15) >> 33) % HEARTBEAT_SLOTS;
-    uint64_t wait = (slot * width + interval - uv_now(&c->loop->uv) % interval) % interval;
-    (void)uv_timer_start(&c->timer, on_timer, wait ? wait : interval, interval); /* cannot fail */
+    c->beat_slot = (unsigned)((c->id * UINT64_C(0x9E3779B97F4A7C15) >> 33) % LIVE_HEARTBEAT_SLOTS);
+    struct live_conn **head = &c->loop->beats[c->beat_slot];
+    c->next_beat = *head;
+    if (c->next_beat) c->next_beat->prev_beat = c;
+    *head = c;
+    c->beating = true;
+    (void)uv_timer_stop(&c->timer); /* always succeeds */
+}
+
+static void stop_heartbeat(struct live_conn *c)
+{
+    if (!c->beating) return;
+    c->beating = false;
+    if (c->next_beat) c->next_beat->prev_beat = c->prev_beat;
+    if (c->prev_beat) {
+        c->prev_beat->next_beat = c->next_beat;
+    } else {
+        c->loop->beats[c->beat_slot] = c->next_beat;
+    }
 }
 
 /* ---- Adoption ---- */

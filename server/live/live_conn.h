@@ -25,6 +25,9 @@ struct live_conn {
     struct live_conn *prev, *next; /* all of the loop */
     struct live_conn *next_dirty;
     struct live_conn *prev_of_user, *next_of_user;
+    struct live_conn *prev_beat, *next_beat; /* its heartbeat slot's */
+    unsigned beat_slot;
+    bool beating; /* is in a slot */
     uint64_t id;
     uint32_t refs; /* pending calls, and one for each open handle */
     enum live_conn_state state;
@@ -68,7 +71,8 @@ void live_conn_abort(struct live_conn *c);
 
 /* Reads or stops reading, by what is held, in flight and unsent. */
 void live_conn_update_reading(struct live_conn *c);
-void live_conn_start_heartbeat(struct live_conn *c);
+void live_conn_start_heartbeat(struct live_conn *c); /* from authentication on, until it is gone */
+void live_conn_heartbeat(struct live_conn *c);       /* its slot's turn: ping, or close what does not answer or take anything */
 void live_conn_init_pool(struct live_ws_pool *pool, size_t max_message); /* a loop's pool of readers, calling back into this module */
 
 /* A page arrived (or failed) for a cursor of this connection. */

@@ -49,6 +49,7 @@ static void close_handles(struct live_loop *loop)
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->busy, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
+    uv_close((uv_handle_t *)&loop->heartbeat, NULL);
 }
 
 static void on_wake(uv_async_t *async)
@@ -137,6 +138,17 @@ static void on_tick(uv_timer_t *timer)
     }
 }
 
+static void on_heartbeat(uv_timer_t *timer)
+{
+    struct live_loop *loop = timer->data;
+    struct live_conn *next;
+    for (struct live_conn *c = loop->beats[loop->beat]; c; c = next) {
+        next = c->next_beat; /* the heartbeat may end the connection */
+        live_conn_heartbeat(c);
+    }
+    loop->beat = (loop->beat + 1) % LIVE_HEARTBEAT_SLOTS;
+}
+
 /* ---- Life ---- */
 
 static void *run(void *arg)
@@ -169,7 +181,7 @@ confab_err live_loop_start(struct live_loop *loop, live_hub *hub, int index, con
     if (uv_loop_init(&loop->uv) != 0) return confab_fail(CONFAB_INTERNAL);
     queue_init(&loop->inbox, 0);
     live_conn_init_pool(&loop->ws, (size_t)config->settings->max_message_bytes);
-    loop->wake.data = loop->prepare.data = loop->check.data = loop->tick.data = loop;
+    loop->wake.data = loop->prepare.data = loop->check.data = loop->tick.data = loop->heartbeat.data = loop;
     if (uv_async_init(&loop->uv, &loop->wake, on_wake) != 0) {
         (void)uv_loop_close(&loop->uv);
         fini(loop);
@@ -183,6 +195,9 @@ confab_err live_loop_start(struct live_loop *loop, live_hub *hub, int index, con
     (void)uv_prepare_start(&loop->prepare, on_prepare);
     (void)uv_check_start(&loop->check, on_check);
     (void)uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
+    uint64_t beat_ms = (uint64_t)config->settings->heartbeat_ms / LIVE_HEARTBEAT_SLOTS;
+    (void)uv_timer_init(&loop->uv, &loop->heartbeat);
+    (void)uv_timer_start(&loop->heartbeat, on_heartbeat, beat_ms, beat_ms);
     if (pthread_create(&loop->thread, NULL, run, loop) != 0) {
         live_loop_stop(loop);
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);

@@ -12,6 +12,10 @@
 #include "live_block.h"
 #include "live_ws.h"
 
+/* Connections are pinged in so many bursts an interval, not one by one: what an idle connection costs is the loop's waking, not the ping.
+ */
+enum { LIVE_HEARTBEAT_SLOTS = 32 };
+
 struct live_conn;
 struct live_room;
 struct live_loop;
@@ -33,8 +37,11 @@ struct live_loop {
     uv_async_t wake;
     uv_prepare_t prepare; /* both flush: before waiting, what timers caused; after it, what input and items caused */
     uv_check_t check;
-    uv_idle_t busy;  /* active while there is more to flush than one turn takes */
-    uv_timer_t tick; /* once a second: presence counts, sweeps */
+    uv_idle_t busy;                                /* active while there is more to flush than one turn takes */
+    uv_timer_t tick;                               /* once a second: presence counts, sweeps */
+    uv_timer_t heartbeat;                          /* LIVE_HEARTBEAT_SLOTS times an interval: one slot's turn */
+    struct live_conn *beats[LIVE_HEARTBEAT_SLOTS]; /* open connections by slot, linked by next_beat */
+    unsigned beat;                                 /* the slot whose turn is next */
     struct queue inbox;
     _Atomic bool wake_owed; /* something was posted without waking */
 
