@@ -152,6 +152,7 @@ static void out_push(struct live_conn *c, struct live_piece piece)
         live_conn_abort(c);
         return;
     }
+    assert(c->out);
     struct live_piece *last = c->out_len > c->writing ? &c->out[c->out_len - 1] : NULL;
     c->out_bytes += piece.len;
     if (last && last->block == piece.block && last->off + last->len == piece.off) {

@@ -428,10 +428,10 @@ static void hub_free(live_hub *h)
 /* What the descriptor limit leaves for connections; the rest is for files, HTTP and the loops. */
 static int64_t connection_limit(const struct settings *s)
 {
-    enum { RESERVED = 600 };
+    static const long reserved = 600;
     if (s->max_connections) return s->max_connections;
     long descriptors = sysconf(_SC_OPEN_MAX);
-    return descriptors > 2 * RESERVED ? descriptors - RESERVED : RESERVED;
+    return descriptors > 2 * reserved ? descriptors - reserved : reserved;
 }
 
 confab_err live_start(const struct live_config *config, live_hub **out)

@@ -227,7 +227,7 @@ static void tail_arrived(struct live_loop *loop, struct live_item *item)
 static void read_tail(struct live_room *room)
 {
     int64_t after = room->ready ? live_ring_next(&room->ring) - 1 : 0;
-    size_t max_bytes = room->ready ? 4 * PAGE_BYTES : (size_t)room->loop->settings->ring_bytes;
+    size_t max_bytes = room->ready ? (size_t)4 * PAGE_BYTES : (size_t)room->loop->settings->ring_bytes;
     room->reading_tail = page_submit(room, after, !room->ready, max_bytes, tail_arrived) != NULL;
     if (!room->reading_tail) room->refresh_wanted = true;
 }
