@@ -26,6 +26,7 @@ class Run:
         self.acked = {}      # (sender, client_id) -> id
         self.sent = 0
         self.duplicates = 0
+        self.strike = None   # an Event: the next one to send kills the server, so that the kill meets a message under way
         self.finished = asyncio.Event()
         self.up = asyncio.Event()
         self.faults = []
@@ -52,6 +53,11 @@ async def send(run, name, token, rng):
                 for key in batch:
                     await client.send(type="chat_message", room_id="crash", message=todo[key], client_id=key)
                     run.sent += 1
+                if run.strike:
+                    run.up.clear()
+                    run.server.kill()
+                    run.strike.set()
+                    run.strike = None
                 for _ in batch:
                     ack = await client.wait("ack")
                     key = (name, ack["client_id"])
@@ -103,8 +109,8 @@ async def kill(run, rng):
         goal = len(run.acked) + SENDERS * EACH // (KILLS + 2)
         while len(run.acked) < min(goal, SENDERS * EACH * 9 // 10):
             await asyncio.sleep(0.005)
-        run.up.clear()
-        run.server.kill()
+        struck = run.strike = asyncio.Event()
+        await struck.wait()
         run.server.start()
         run.up.set()
 
