@@ -40,8 +40,8 @@ static void print_work(const run *r)
            n((uint64_t)per_second(k->acked, e->talk_s)));
     printf("delivered   %s events to readers in that time: %s deliveries/s, reconnects and restarts included\n", n(e->talk_deliveries),
            n((uint64_t)per_second(e->talk_deliveries, e->talk_s)));
-    printf("            with the joining before it %s, %s of them messages; %s different events\n", n(k->deliveries), n(k->messages),
-           n(k->events));
+    printf("            with the joining before it %s; %s of them messages (lines times members of their rooms: %s)\n", n(k->deliveries),
+           n(k->messages), n(e->expected_messages));
     printf("mishaps     %s planned drops of readers, %s kills of the server, %s reconnects, %s failed attempts\n", n(s->drops), n(s->kills),
            n(s->reconnects), n(s->connect_failures));
     printf("recovery    joins: %s fresh, %s resumed, %s gap, %s epoch_changed; %s events replayed\n", n(s->joins[FRAME_FRESH]),
@@ -128,6 +128,7 @@ static void write_work(FILE *file, const run *r)
         {"acknowledged", (double)e->counts.acked},
         {"deliveries", (double)e->counts.deliveries},
         {"message_deliveries", (double)e->counts.messages},
+        {"expected_message_deliveries", (double)e->expected_messages},
         {"events", (double)e->counts.events},
         {"lines_per_second", per_second(e->counts.acked, e->talk_s)},
         {"talk_deliveries", (double)e->talk_deliveries},

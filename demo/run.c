@@ -239,7 +239,11 @@ static void judge(run *r, bool finished)
     const run_stats *s = &r->stats;
     ledger_get_counts(r->ledger, &e->counts);
     e->verdict = ledger_judge(r->ledger);
-    e->passed = finished && !e->stalled && ledger_is_clean(&e->verdict) && e->readback_lines == r->corpus->line_count &&
+    for (size_t i = 0; i < r->corpus->room_count; i++) {
+        e->expected_messages += r->corpus->rooms[i].line_count * r->corpus->rooms[i].member_count;
+    }
+    e->passed = finished && !e->stalled && ledger_is_clean(&e->verdict) && e->counts.messages == e->expected_messages &&
+                e->readback_lines == r->corpus->line_count &&
                 e->readback_wrong + e->readback_missing + e->readback_surplus + e->readback_holes == 0 &&
                 s->crashes + s->refused_lines + s->unreadable_frames + s->epoch_changes == 0 && s->kills == r->options->kills &&
                 e->clean_stop;

@@ -73,12 +73,13 @@ typedef struct run_stats {
 typedef struct run_result {
     ledger_verdict verdict;
     ledger_counts counts;
-    uint64_t readback_lines;   /* messages read back */
-    uint64_t readback_wrong;   /* text or author differs from the corpus, or the id from the ack's */
-    uint64_t readback_missing; /* lines that are not there */
-    uint64_t readback_surplus; /* messages that are no line */
-    uint64_t readback_holes;   /* ids that were skipped, repeated or in the wrong order */
-    uint64_t talk_deliveries;  /* the part of counts.deliveries that came while talking, not while people joined */
+    uint64_t readback_lines;    /* messages read back */
+    uint64_t readback_wrong;    /* text or author differs from the corpus, or the id from the ack's */
+    uint64_t readback_missing;  /* lines that are not there */
+    uint64_t readback_surplus;  /* messages that are no line */
+    uint64_t readback_holes;    /* ids that were skipped, repeated or in the wrong order */
+    uint64_t expected_messages; /* deliveries of messages if all goes well: lines times members, summed up over the rooms */
+    uint64_t talk_deliveries;   /* the part of counts.deliveries that came while talking, not while people joined */
     double setup_s;
     double connect_s;
     double talk_s; /* from the first line sent until every reader is level */
