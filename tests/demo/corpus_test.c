@@ -299,8 +299,10 @@ static void thousands_of_users_are_found_again(void **state)
     corpus *c = corpus_new();
     for (int i = 0; i < 3000; i++) {
         char content[64];
+        char file_name[32];
+        (void)snprintf(file_name, sizeof file_name, "room%d.txt", i);
         (void)snprintf(content, sizeof content, "[01:00] <nick%d> x\n", i % 1500);
-        add(c, "r.txt", content);
+        add(c, file_name, content);
     }
     assert_int_equal(c->user_count, 1500);
     for (uint32_t i = 0; i < 1500; i++) {
