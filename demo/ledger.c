@@ -58,7 +58,7 @@ __attribute__((format(printf, 2, 3))) static void note(ledger *l, const char *fo
     char line[256];
     va_list args;
     va_start(args, format);
-    const int len = vsnprintf(line, sizeof line, format, args);
+    const int len = vsnprintf(line, sizeof line, format, args); // NOLINT(clang-analyzer-valist.Uninitialized): clang-tidy's own mistake
     va_end(args);
     if (len > 0 && bytes_reserve(&l->notes, sizeof line + 2)) {
         (void)bytes_append(&l->notes, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1); /* reserved above */

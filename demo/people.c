@@ -258,12 +258,12 @@ void people_sweep(run *r)
     for (uint32_t user = 0; user < r->corpus->user_count; user++) {
         person *p = &r->people[user];
         const int64_t age_s = (now - p->since_ns) / 1000000000;
-        if (p->state == PERSON_CONNECTING && age_s >= ENTER_PATIENCE_S && swarm_is_open(p->conn)) {
-            swarm_abort(p->conn); /* one that still waits for its turn in the swarm is not stuck */
-        } else if (p->state == PERSON_IN && p->away_ms > 0 && age_s >= CLOSE_PATIENCE_S) {
-            swarm_abort(p->conn);
-        } else if (p->state == PERSON_IN && age_s >= JOIN_PATIENCE_S && misses_an_answer(r, user)) {
-            r->stats.late_joins++;
+        /* A connection that is not open yet may just wait for its turn in the swarm. */
+        const bool no_auth = p->state == PERSON_CONNECTING && age_s >= ENTER_PATIENCE_S && swarm_is_open(p->conn);
+        const bool no_close = p->state == PERSON_IN && p->away_ms > 0 && age_s >= CLOSE_PATIENCE_S;
+        const bool no_join = p->state == PERSON_IN && p->away_ms == 0 && age_s >= JOIN_PATIENCE_S && misses_an_answer(r, user);
+        r->stats.late_joins += no_join;
+        if (no_auth || no_close || no_join) {
             swarm_abort(p->conn);
         }
     }
